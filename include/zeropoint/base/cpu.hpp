@@ -1,0 +1,72 @@
+// What this processor can run, asked once. A bit is set only when the instruction exists *and* the
+// operating system saves the registers it uses (CPUID, then XGETBV: a kernel that does not save zmm
+// state kills the process).
+#pragma once
+
+#include <zeropoint/base/platform.hpp>
+
+#if ZP_X86
+#include <cpuid.h>
+#elif ZP_AARCH64 && defined(__linux__)
+#include <sys/auxv.h>
+#endif
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// Instruction sets the kernels distinguish; a set of them is their bitwise or. 0 is the baseline.
+enum class isa : std::uint32_t {
+  baseline = 0,
+  avx2_fma = 1u << 0,     ///< AVX2, FMA and F16C
+  avx_vnni = 1u << 1,     ///< ymm vpdpbusd, VEX encoding
+  avx512 = 1u << 2,       ///< F, BW, DQ, VL
+  avx512_vnni = 1u << 3,  ///< zmm vpdpbusd
+  neon_dot = 1u << 4,     ///< sdot
+  neon_i8mm = 1u << 5,    ///< smmla, usdot
+};
+[[nodiscard]] constexpr isa operator|(isa a, isa b) noexcept {
+  return static_cast<isa>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
+}
+/// True when every bit of `needed` is in `have`.
+[[nodiscard]] constexpr bool contains(isa have, isa needed) noexcept {
+  return (static_cast<std::uint32_t>(needed) & ~static_cast<std::uint32_t>(have)) == 0;
+}
+
+/// Asks the processor and the operating system; prefer cpu_features(), which remembers.
+[[nodiscard]] inline isa detect_cpu() noexcept {
+  isa found = isa::baseline;
+#if ZP_X86
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  if (__get_cpuid(1, &a, &b, &c, &d) == 0) return found;
+  const bool osxsave = (c >> 27 & 1u) != 0, avx = (c >> 28 & 1u) != 0;
+  const bool fma = (c >> 12 & 1u) != 0, f16c = (c >> 29 & 1u) != 0;
+  if (!osxsave || !avx) return found;
+  unsigned xcr0 = 0, high = 0;
+  __asm__ volatile("xgetbv" : "=a"(xcr0), "=d"(high) : "c"(0));
+  const bool ymm_saved = (xcr0 & 0x6u) == 0x6u, zmm_saved = (xcr0 & 0xe6u) == 0xe6u;
+  if (!ymm_saved || __get_cpuid_count(7, 0, &a, &b, &c, &d) == 0) return found;
+  const unsigned subleaves = a;
+  const bool avx2 = (b >> 5 & 1u) != 0;
+  if (avx2 && fma && f16c) found = found | isa::avx2_fma;
+  const bool f = (b >> 16 & 1u) != 0, dq = (b >> 17 & 1u) != 0, bw = (b >> 30 & 1u) != 0,
+             vl = (b >> 31 & 1u) != 0, vnni512 = (c >> 11 & 1u) != 0;
+  if (zmm_saved && f && dq && bw && vl) {
+    found = found | isa::avx512;
+    if (vnni512) found = found | isa::avx512_vnni;
+  }
+  if (avx2 && subleaves >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 &&
+      (a >> 4 & 1u) != 0) {
+    found = found | isa::avx_vnni;
+  }
+#elif ZP_AARCH64 && defined(__linux__)
+  if ((getauxval(AT_HWCAP) >> 20 & 1u) != 0) found = found | isa::neon_dot;    // HWCAP_ASIMDDP
+  if ((getauxval(AT_HWCAP2) >> 13 & 1u) != 0) found = found | isa::neon_i8mm;  // HWCAP2_I8MM
+#endif
+  return found;
+}
+
+[[nodiscard]] inline isa cpu_features() noexcept {
+  static const isa features = detect_cpu();
+  return features;
+}
+
+}  // namespace zeropoint::inline ZP_BASELINE

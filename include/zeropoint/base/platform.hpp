@@ -1,0 +1,94 @@
+// The only file with compiler and architecture ladders. Everything else uses the macros below.
+//
+// ZP_BASELINE is a namespace token derived from the instruction set of the command line. The whole
+// library lives in `namespace zeropoint::inline ZP_BASELINE`, so that two translation units built
+// with different -march never share an inline function (docs/dispatch.md, "one definition").
+#pragma once
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+
+static_assert(
+    std::endian::native == std::endian::little,
+    "zeropoint packs integers in little-endian order; a big-endian port needs byte swaps");
+
+#if defined(__FAST_MATH__) && !defined(ZP_ALLOW_FAST_MATH)
+#error \
+    "zeropoint promises the same bits everywhere, which -ffast-math breaks (NaN, ties, order of \
+operations). Build without it, or define ZP_ALLOW_FAST_MATH and give up that promise."
+#endif
+
+#if !defined(__GNUC__)
+#error "zeropoint needs GCC 12+ or Clang 14+ (function target attributes)"
+#endif
+
+// Architecture.
+#if defined(__x86_64__)
+#define ZP_X86 1
+#else
+#define ZP_X86 0
+#endif
+#if defined(__aarch64__)
+#define ZP_AARCH64 1
+#else
+#define ZP_AARCH64 0
+#endif
+
+// clang 14's arm_neon.h hides vdotq_s32 and vmmlaq_s32 unless the command line enables them.
+#if ZP_AARCH64 && (!defined(__clang__) || __clang_major__ >= 17 || defined(__ARM_FEATURE_DOTPROD))
+#define ZP_HAS_NEON_DOT 1
+#else
+#define ZP_HAS_NEON_DOT 0
+#endif
+#if ZP_AARCH64 && \
+    (!defined(__clang__) || __clang_major__ >= 17 || defined(__ARM_FEATURE_MATMUL_INT8))
+#define ZP_HAS_NEON_I8MM 1
+#else
+#define ZP_HAS_NEON_I8MM 0
+#endif
+
+// A function compiled for more than the command line asks for. Traps: docs/dispatch.md.
+#define ZP_TARGET(features) __attribute__((target(features)))
+#define ZP_ALWAYS_INLINE __attribute__((always_inline)) inline
+#define ZP_NOINLINE __attribute__((noinline))
+
+// The instruction set of the command line as one token.
+#if ZP_X86
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define ZP_BASELINE base_avx512
+#elif defined(__AVX512F__)
+#define ZP_BASELINE base_avx512f
+#elif defined(__AVX2__) && defined(__FMA__)
+#define ZP_BASELINE base_avx2_fma
+#elif defined(__AVX2__)
+#define ZP_BASELINE base_avx2
+#elif defined(__AVX__)
+#define ZP_BASELINE base_avx
+#elif defined(__SSE4_1__)
+#define ZP_BASELINE base_sse4
+#else
+#define ZP_BASELINE base_sse2
+#endif
+#elif ZP_AARCH64
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+#define ZP_BASELINE base_neon_i8mm
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define ZP_BASELINE base_neon_dot
+#else
+#define ZP_BASELINE base_neon
+#endif
+#else
+#define ZP_BASELINE base_generic
+#endif
+
+#define ZP_STRINGIFY_(x) #x
+#define ZP_STRINGIFY(x) ZP_STRINGIFY_(x)
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// The instruction set this translation unit was compiled for, e.g. "base_sse2": printed by every
+/// benchmark, because a target attribute adds to the command line and does not replace it.
+inline constexpr const char* baseline_name = ZP_STRINGIFY(ZP_BASELINE);
+
+}  // namespace zeropoint::inline ZP_BASELINE
