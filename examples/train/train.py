@@ -143,11 +143,11 @@ def main():
     parser.add_argument("--tokens", type=float, default=50e6, help="tokens to train on")
     parser.add_argument("--decay", type=float, default=0.3, help="fraction of --tokens over which the rate falls")
     parser.add_argument("--init", help="state saved by --save-state: weights, optimizers and place in the text")
-    parser.add_argument("--save-state", help="where to save that state, every 50 steps and at the end")
-    parser.add_argument("--batch", type=int, default=16384, help="tokens per step")
+    parser.add_argument("--save-state", help="where to save that state, every 100 steps and at the end")
+    parser.add_argument("--batch", type=int, default=8192, help="tokens per step")
     parser.add_argument("--micro", type=int, default=8, help="sequences per forward pass")
-    parser.add_argument("--lr-muon", type=float, default=5e-3)
-    parser.add_argument("--lr-adam", type=float, default=3e-3)
+    parser.add_argument("--lr-muon", type=float, default=2e-3)
+    parser.add_argument("--lr-adam", type=float, default=1.5e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
@@ -159,7 +159,7 @@ def main():
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and n.startswith("blocks")]
     others = [p for n, p in model.named_parameters() if not (p.dim() == 2 and n.startswith("blocks"))]
     muon, adam = Muon(matrices), torch.optim.AdamW(others, lr=args.lr_adam, betas=(0.9, 0.98), weight_decay=0.0)
-    position, warmup = 0, 40
+    position, warmup = 0, 100
     if args.init:
         state = torch.load(args.init, map_location=args.device)
         model.load_state_dict(state["model"])
@@ -197,7 +197,7 @@ def main():
             speed = done / (time.time() - start)
             print(f"step {step} tokens {done / 1e6:.2f} M loss {total:.4f} smooth {smooth:.4f} rate {rate:.3f} "
                   f"{speed:.0f} tokens/s, {(steps - step) * micros * per_micro / speed / 60:.0f} min left", flush=True)
-        if args.save_state and (step % 50 == 49 or step == steps - 1):
+        if args.save_state and (step % 100 == 99 or step == steps - 1):
             torch.save(dict(model=model.state_dict(), muon=list(muon.momentum.items()), adam=adam.state_dict(),
                             position=position), args.save_state + ".part")
             os.replace(args.save_state + ".part", args.save_state)
