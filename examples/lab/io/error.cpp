@@ -26,7 +26,7 @@ std::string printable(std::string_view text, std::size_t limit) {
   return result;
 }
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   return '"' + printable(text) + '"';
 }
 

@@ -24,7 +24,7 @@ class input_error : public std::runtime_error {
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 100);
 
 /// printable() between double quotes.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 
 /// Where something was read: a file, and the byte offset in it when that means something.
 struct place {

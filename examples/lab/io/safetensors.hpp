@@ -82,7 +82,7 @@ struct safetensors_header {
 
 /// Parses the N bytes of JSON of a file with `data_bytes` bytes after the header. `file` is for
 /// messages. Throws input_error; memory and time are O(n log n) in the size of the text.
-[[nodiscard]] safetensors_header parse_safetensors_header(std::string_view json,
+[[nodiscard]] safetensors_header parse_safetensors_header(std::string_view text,
                                                           std::uint64_t data_bytes,
                                                           const std::string& file);
 
@@ -101,6 +101,8 @@ class safetensors_file {
 
   /// The bytes of a tensor of this file into `out`, whose size is info.bytes().
   void read(const tensor_info& info, std::span<std::byte> out) const;
+  /// A piece of them: out.size() bytes from byte `from` of the tensor.
+  void read(const tensor_info& info, std::uint64_t from, std::span<std::byte> out) const;
 
  private:
   input_file file_;

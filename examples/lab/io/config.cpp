@@ -1,0 +1,150 @@
+// The two vocabularies of config.json. Defaults are those of the transformers library; sizes have
+// none, because a guessed size only moves the error to a worse place.
+#include <lab/io/config.hpp>
+#include <lab/io/file.hpp>
+#include <lab/io/json.hpp>
+
+#include <array>
+#include <cmath>
+#include <utility>
+
+namespace lab {
+namespace {
+
+// Far above every published model, far below what overflows or fills a memory.
+constexpr std::uint64_t most_tokens = 1 << 24;
+constexpr std::uint64_t most_width = 1 << 17;
+constexpr std::uint64_t most_layers = 1 << 12;
+constexpr std::uint64_t most_positions = 1 << 24;
+constexpr std::uint64_t largest_file = 1 << 24;
+
+std::size_t size(const json_object& config, std::string_view key, std::uint64_t high) {
+  return static_cast<std::size_t>(config.integer(key, 1, high));
+}
+
+std::size_t size_or(const json_object& config, std::string_view key, std::uint64_t high,
+                    std::size_t fallback) {
+  return static_cast<std::size_t>(config.maybe_integer(key, 1, high).value_or(fallback));
+}
+
+std::optional<std::uint32_t> token_id(const json_object& config, std::string_view key) {
+  const auto id = config.maybe_integer(key, 0, 0xFFFFFFFFu);
+  if (!id) return std::nullopt;
+  return static_cast<std::uint32_t>(*id);
+}
+
+activation activation_of(const json_object& config, activation fallback) {
+  const auto text = config.maybe_text("activation_function");
+  if (!text) return fallback;
+  if (*text == "gelu_new" || *text == "gelu_pytorch_tanh") return activation::gelu_new;
+  if (*text == "gelu") return activation::gelu;
+  if (*text == "relu") return activation::relu;
+  config.wrong("activation_function", "is ", in_quotes(*text),
+               "; expected gelu_new, gelu_pytorch_tanh, gelu or relu");
+}
+
+void refuse_if(const json_object& config, std::string_view key, bool bad, const char* why) {
+  if (bad) config.wrong(key, why);
+}
+
+model_config read_gpt2(const json_object& config) {
+  model_config c;
+  c.family = model_family::gpt2;
+  c.width = size(config, "n_embd", most_width);
+  c.layers = size(config, "n_layer", most_layers);
+  c.heads = size(config, "n_head", most_width);
+  c.ffn = size_or(config, "n_inner", 4 * most_width, 4 * c.width);
+  c.positions = config.find("n_positions") == nullptr && config.find("n_ctx") != nullptr
+                    ? size(config, "n_ctx", most_positions)
+                    : size(config, "n_positions", most_positions);
+  c.embed_width = c.width;
+  c.act = activation_of(config, activation::gelu_new);
+  const double eps = config.real("layer_norm_epsilon", 1e-5);
+  if (!(eps >= 0 && eps < 1)) config.wrong("layer_norm_epsilon", "expected 0 <= epsilon < 1");
+  c.norm_eps = static_cast<float>(eps);
+  c.scale_attention = config.boolean("scale_attn_weights", true);
+  c.scale_by_inverse_layer = config.boolean("scale_attn_by_inverse_layer_idx", false);
+  refuse_if(config, "add_cross_attention", config.boolean("add_cross_attention", false),
+            "cross-attention is not supported");
+  return c;
+}
+
+model_config read_opt(const json_object& config) {
+  model_config c;
+  c.family = model_family::opt;
+  c.width = size(config, "hidden_size", most_width);
+  c.layers = size(config, "num_hidden_layers", most_layers);
+  c.heads = size(config, "num_attention_heads", most_width);
+  c.ffn = size(config, "ffn_dim", 4 * most_width);
+  c.positions = size(config, "max_position_embeddings", most_positions);
+  c.position_offset = 2;
+  c.embed_width = size_or(config, "word_embed_proj_dim", most_width, c.width);
+  c.act = activation_of(config, activation::relu);
+  c.pre_norm = config.boolean("do_layer_norm_before", true);
+  c.final_norm = c.pre_norm && !config.boolean("_remove_final_layer_norm", false);
+  c.bias = config.boolean("enable_bias", true);
+  c.norm_affine = config.boolean("layer_norm_elementwise_affine", true);
+  return c;
+}
+
+constexpr std::array<std::pair<std::string_view, model_family>, 4> families{{
+    {"gpt2", model_family::gpt2},
+    {"opt", model_family::opt},
+    {"GPT2LMHeadModel", model_family::gpt2},
+    {"OPTForCausalLM", model_family::opt},
+}};
+
+/// From "model_type", else from the first of "architectures".
+model_family family_of(const json_object& config) {
+  std::string_view key = "model_type";
+  auto text = config.maybe_text(key);
+  if (!text) {
+    key = "architectures";
+    const json* list = config.find(key);
+    if (list == nullptr) config.wrong("model_type", "is missing; expected gpt2 or opt");
+    if (!list->is_array() || list->empty() || !list->front().is_string())
+      config.wrong(key, "expected a list of names");
+    text = list->front().get<std::string>();
+  }
+  for (const auto& [known, family] : families)
+    if (*text == known) return family;
+  config.wrong(key, "the architecture ", in_quotes(*text),
+               " is not supported; supported are gpt2 (GPT2LMHeadModel) and opt (OPTForCausalLM)");
+}
+
+}  // namespace
+
+std::string_view name(model_family family) noexcept {
+  return family == model_family::gpt2 ? "gpt2" : "opt";
+}
+
+std::string_view name(activation act) noexcept {
+  return act == activation::gelu_new ? "gelu_new" : act == activation::gelu ? "gelu" : "relu";
+}
+
+model_config parse_config(std::string_view text, const std::string& file) {
+  const json tree = parse_json(text, file);
+  const json_object config(tree, file);
+  const model_family family = family_of(config);
+  refuse_if(config, "quantization_config", config.find("quantization_config") != nullptr,
+            "the checkpoint is quantized already; expected a float checkpoint");
+  refuse_if(config, "is_encoder_decoder", config.boolean("is_encoder_decoder", false),
+            "encoder-decoder models are not supported");
+  model_config c = family == model_family::gpt2 ? read_gpt2(config) : read_opt(config);
+  c.vocab = size(config, "vocab_size", most_tokens);
+  c.tied_head = config.boolean("tie_word_embeddings", true);
+  c.bos = token_id(config, "bos_token_id");
+  c.eos = token_id(config, "eos_token_id");
+  if (c.width % c.heads != 0)
+    config.wrong(family == model_family::gpt2 ? "n_head" : "num_attention_heads", "is ", c.heads,
+                 ", which does not divide the width ", c.width);
+  return c;
+}
+
+model_config load_config(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto file = std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
+  return parse_config(read_file(file, largest_file), file.string());
+}
+
+}  // namespace lab
