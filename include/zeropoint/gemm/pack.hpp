@@ -1,0 +1,28 @@
+// Weights into the form a kernel reads, once, from either orientation:
+//
+//   pack             w [n, k]   out x in, as torch.nn.Linear, OPT and Llama store it
+//   pack_transposed  w [k, n]   in x out, as GPT-2's Conv1D stores it
+//
+// Both describe the same product  c [m, n] = a [m, k] * (weights of each output along k).
+#pragma once
+
+#include <zeropoint/base/matrix_view.hpp>
+#include <zeropoint/gemm/packed_weights.hpp>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// Row j of `w` holds the k weights of output j. Throws `error` when the kernel does not run here.
+[[nodiscard]] inline packed_weights pack(matrix_view<const std::int8_t> w,
+                                         const kernels::kernel& kernel = kernels::best()) {
+  return {w.rows(), w.cols(), kernel,
+          [&](std::size_t j, std::size_t k) { return w.data()[j * w.stride() + k]; }};
+}
+
+/// Column j of `w` holds the k weights of output j.
+[[nodiscard]] inline packed_weights pack_transposed(
+    matrix_view<const std::int8_t> w, const kernels::kernel& kernel = kernels::best()) {
+  return {w.cols(), w.rows(), kernel,
+          [&](std::size_t j, std::size_t k) { return w.data()[k * w.stride() + j]; }};
+}
+
+}  // namespace zeropoint::inline ZP_BASELINE

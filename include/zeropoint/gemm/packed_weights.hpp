@@ -1,0 +1,89 @@
+// A weight matrix in the form one kernel reads: panels (drawn in kernels/kernel.hpp) and the sum of
+// every column, which zero points and the +128 of unsigned hardware need. It remembers its kernel,
+// so packed weights and a foreign kernel cannot meet. pack.hpp makes them.
+#pragma once
+
+#include <zeropoint/base/aligned_buffer.hpp>
+#include <zeropoint/kernels/registry.hpp>
+
+#include <span>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// n outputs x k inputs, int8. Immutable once packed; safe to share between threads.
+class packed_weights {
+ public:
+  packed_weights() = default;
+
+  /// All zeros; `element(j, i)` is called once for every output j and input i to fill it.
+  template <class Element>
+  packed_weights(std::size_t n, std::size_t k, const kernels::kernel& kernel, Element&& element)
+      : n_(n), k_(k), kernel_(&kernel), format_(&kernel.format_for(n)) {
+    ZP_REQUIRE(kernels::runs_here(kernel), "pack: kernel \"", kernel.name,
+               "\" needs instructions this processor lacks");
+    const std::size_t limit = static_cast<std::size_t>(-1) / 4;
+    ZP_REQUIRE(n < limit && k < limit && (n == 0 || k <= limit / 2 / (n + format_->nr)),
+               "pack: ", n, " x ", k, " weights exceed the address space");
+    values_ = aligned_buffer<std::int8_t>(panels() * panel_bytes());
+    column_sums_ = aligned_buffer<std::int32_t>(panels() * format_->nr);
+    for (std::size_t p = 0; p < panels(); ++p) fill_panel(p, element);
+  }
+
+  [[nodiscard]] std::size_t n() const noexcept { return n_; }
+  [[nodiscard]] std::size_t k() const noexcept { return k_; }
+  [[nodiscard]] const kernels::kernel& kernel() const noexcept { return *kernel_; }
+  [[nodiscard]] const kernels::panel_format& format() const noexcept { return *format_; }
+  /// Memory held: packed values with their padding, and the column sums.
+  [[nodiscard]] std::size_t bytes() const noexcept {
+    return values_.size() + column_sums_.size() * sizeof(std::int32_t);
+  }
+  /// Sum of the k weights of each output.
+  [[nodiscard]] std::span<const std::int32_t> column_sums() const noexcept {
+    return column_sums_.span().first(n_);
+  }
+
+  [[nodiscard]] std::size_t panels() const noexcept { return (n_ + format_->nr - 1) / format_->nr; }
+  /// k rounded up to whole groups.
+  [[nodiscard]] std::size_t padded_k() const noexcept {
+    return (k_ + kernel_->k_group - 1) / kernel_->k_group * kernel_->k_group;
+  }
+  [[nodiscard]] std::size_t panel_bytes() const noexcept { return format_->nr * padded_k(); }
+  [[nodiscard]] const std::int8_t* panel(std::size_t p) const noexcept {
+    return values_.data() + p * panel_bytes();
+  }
+  /// Column sums of one panel: nr elements, zeros beyond n.
+  [[nodiscard]] const std::int32_t* panel_sums(std::size_t p) const noexcept {
+    return column_sums_.data() + p * format_->nr;
+  }
+
+ private:
+  template <class Element>
+  void fill_panel(std::size_t p, Element& element) {
+    const std::size_t nr = format_->nr, group = kernel_->k_group;
+    const std::size_t first = p * nr, columns = n_ - first < nr ? n_ - first : nr;
+    std::int8_t* out = values_.data() + p * panel_bytes();
+    for (std::size_t k = 0; k < k_; k += group, out += nr * group) {
+      const std::size_t depth = k_ - k < group ? k_ - k : group;
+      for (std::size_t j = 0; j < columns; ++j) {
+        std::int32_t sum = 0;
+        for (std::size_t g = 0; g < depth; ++g) {
+          const std::int8_t value = element(first + j, k + g);
+          out[j * group + g] = value;
+          sum += value;
+        }
+        // Unsigned, so that a K far beyond the bound (refused by gemm) wraps instead of overflowing.
+        auto& total = column_sums_[first + j];
+        total = static_cast<std::int32_t>(static_cast<std::uint32_t>(total) +
+                                          static_cast<std::uint32_t>(sum));
+      }
+    }
+  }
+
+  std::size_t n_ = 0, k_ = 0;
+  const kernels::kernel* kernel_ = &kernels::scalar::table;
+  const kernels::panel_format* format_ = kernels::scalar::table.formats;
+  aligned_buffer<std::int8_t> values_;
+  aligned_buffer<std::int32_t> column_sums_;
+};
+
+}  // namespace zeropoint::inline ZP_BASELINE

@@ -1,0 +1,78 @@
+// The activations as a kernel reads them. Rows are used in place when they already are what the
+// kernel wants; otherwise a block of rows is copied once into a scratch buffer whose stride is an
+// odd number of cache lines, so that the rows of a tile do not compete for the same cache sets.
+#pragma once
+
+#include <zeropoint/base/matrix_view.hpp>
+#include <zeropoint/gemm/packed_weights.hpp>
+
+#include <new>
+
+namespace zeropoint::inline ZP_BASELINE {
+namespace detail {
+
+/// Uninitialised bytes, 64-byte aligned; small ones live inside the object.
+class scratch {
+ public:
+  explicit scratch(std::size_t bytes) {
+    if (bytes > sizeof inside_) {
+      heap_ = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64}));
+    }
+  }
+  scratch(const scratch&) = delete;
+  scratch& operator=(const scratch&) = delete;
+  ~scratch() {
+    if (heap_ != nullptr) ::operator delete (heap_, std::align_val_t{64});
+  }
+  [[nodiscard]] std::byte* data() noexcept { return heap_ != nullptr ? heap_ : inside_; }
+
+ private:
+  alignas(64) std::byte inside_[8192];
+  std::byte* heap_ = nullptr;
+};
+
+/// Where the rows of one multiplication are and how many are handled at a time.
+struct row_plan {
+  bool copied = false;
+  std::size_t stride = 0;  ///< bytes between rows as the kernel sees them
+  std::size_t block = 0;   ///< rows per block: what stays in a 1 MB L2 beside a panel
+
+  [[nodiscard]] std::size_t scratch_bytes() const noexcept { return copied ? block * stride : 0; }
+};
+
+[[nodiscard]] inline row_plan plan_rows(std::size_t m, std::size_t a_stride, bool is_signed,
+                                        const packed_weights& w) {
+  constexpr std::size_t resident = 512 * 1024;
+  const kernels::operand operand = w.kernel().a;
+  const bool same_type =
+      operand != kernels::operand::s16 && is_signed == (operand == kernels::operand::s8);
+  // 8 rows that lie a multiple of 2 KB apart fill the 8 ways of two or four sets of a 32 KB L1.
+  const bool collide = m >= 4 && a_stride % 2048 == 0;
+  row_plan plan;
+  plan.copied = !same_type || w.k() != w.padded_k() || collide;
+  plan.stride = a_stride;
+  if (plan.copied) {
+    const std::size_t lines = (w.padded_k() * kernels::operand_bytes(operand) + 63) / 64;
+    plan.stride = 64 * (lines + (lines % 2 == 0 ? 1 : 0));
+  }
+  const std::size_t mr = w.format().mr, fit = resident / (plan.stride == 0 ? 1 : plan.stride);
+  plan.block = fit < 4 * mr ? 4 * mr : fit / mr * mr;
+  if (plan.block > m) plan.block = m;
+  return plan;
+}
+
+/// rowsum - k * z for each row, negated: the row factor of the weights' zero points.
+template <class A>
+void negative_row_sums(matrix_view<const A> a, std::span<const std::int32_t> zeros,
+                       std::int32_t* out) {
+  for (std::size_t i = 0; i < a.rows(); ++i) {
+    const A* row = a.data() + i * a.stride();
+    std::int64_t sum = 0;
+    for (std::size_t k = 0; k < a.cols(); ++k) sum += row[k];
+    const std::int32_t z = zeros.empty() ? 0 : zeros[zeros.size() > 1 ? i : 0];
+    out[i] = static_cast<std::int32_t>(z * static_cast<std::int64_t>(a.cols()) - sum);
+  }
+}
+
+}  // namespace detail
+}  // namespace zeropoint::inline ZP_BASELINE

@@ -1,0 +1,154 @@
+// AVX2 without VNNI. The byte instruction of this generation, vpmaddubsw, adds two products into 16
+// bits *with saturation* (255 * 127 * 2 = 64770 becomes 32767), so both sides are widened to 16
+// bits first: vpmaddwd adds two exact products into 32 bits. Exact for all of int8 and uint8.
+// Tiles of 6 x 16 outputs: 12 accumulators, 2 registers of b, 1 broadcast, 1 product.
+#pragma once
+
+#include <zeropoint/kernels/kernel.hpp>
+
+#if ZP_X86
+#include <immintrin.h>
+
+#include <cstring>
+#include <utility>
+
+#define ZP_ISA ZP_TARGET("avx2,fma")
+
+namespace zeropoint::inline ZP_BASELINE {
+namespace kernels::avx2 {
+
+using lanes = int __attribute__((vector_size(32)));  // 8 outputs
+
+template <class Rows, class Vectors>
+struct tile;
+
+template <std::size_t... R, std::size_t... V>
+struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
+  static constexpr std::size_t rows = sizeof...(R), vectors = sizeof...(V);
+  static constexpr std::size_t ahead = 4096;
+  using sums = lanes[rows][vectors];
+
+  ZP_ISA ZP_ALWAYS_INLINE static void dot_row(lanes (&acc)[vectors], const std::int16_t* a,
+                                              const lanes (&w)[vectors]) {
+    std::int32_t two;
+    std::memcpy(&two, a, 4);
+    const __m256i x = _mm256_set1_epi32(two);
+    ((acc[V] += reinterpret_cast<lanes>(_mm256_madd_epi16(x, reinterpret_cast<__m256i>(w[V])))),
+     ...);
+  }
+  ZP_ISA ZP_ALWAYS_INLINE static void group(sums& acc, const std::int16_t* const (&a)[rows],
+                                            std::size_t k, const std::int8_t* b) {
+    const lanes w[] = {reinterpret_cast<lanes>(
+        _mm256_cvtepi8_epi16(_mm_load_si128(reinterpret_cast<const __m128i*>(b + 16 * V))))...};
+    (dot_row(acc[R], a[R] + k, w), ...);
+  }
+
+  ZP_ISA ZP_ALWAYS_INLINE static __m256i load(const std::int32_t* p) {
+    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+  }
+  ZP_ISA ZP_ALWAYS_INLINE static void fill_row(lanes (&acc)[vectors], const std::int32_t* start) {
+    ((acc[V] = reinterpret_cast<lanes>(load(start + 8 * V))), ...);
+  }
+  ZP_ISA ZP_ALWAYS_INLINE static void outer_row(lanes (&acc)[vectors], std::int32_t row,
+                                                const std::int32_t* column) {
+    const __m256i x = _mm256_set1_epi32(row);
+    ((acc[V] = reinterpret_cast<lanes>(_mm256_add_epi32(
+          reinterpret_cast<__m256i>(acc[V]), _mm256_mullo_epi32(x, load(column + 8 * V))))),
+     ...);
+  }
+  ZP_ISA ZP_ALWAYS_INLINE static void outer(sums& acc, const rank_one& term, std::size_t first) {
+    if (term.row != nullptr) (outer_row(acc[R], term.row[first + R], term.column), ...);
+  }
+
+  /// The lanes of vector v that are live columns, as a mask of sign bits.
+  ZP_ISA ZP_ALWAYS_INLINE static lanes live(std::size_t n, std::size_t v) {
+    const __m256i column = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
+                                            _mm256_set1_epi32(static_cast<int>(8 * v)));
+    return reinterpret_cast<lanes>(
+        _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), column));
+  }
+  ZP_ISA ZP_ALWAYS_INLINE static void store_row(const lanes (&acc)[vectors], std::int32_t* c,
+                                                const lanes (&mask)[vectors]) {
+    (_mm256_maskstore_epi32(c + 8 * V, reinterpret_cast<__m256i>(mask[V]),
+                            reinterpret_cast<__m256i>(acc[V])),
+     ...);
+  }
+  ZP_ISA ZP_ALWAYS_INLINE static void scale_row(const lanes (&acc)[vectors], float* y, float scale,
+                                                const panel_job& job,
+                                                const lanes (&mask)[vectors]) {
+    const __m256 row = _mm256_set1_ps(scale);
+    (_mm256_maskstore_ps(
+         y + 8 * V, reinterpret_cast<__m256i>(mask[V]),
+         _mm256_fmadd_ps(_mm256_cvtepi32_ps(reinterpret_cast<__m256i>(acc[V])),
+                         _mm256_mul_ps(row, _mm256_loadu_ps(job.column_scale + 8 * V)),
+                         _mm256_loadu_ps(job.bias + 8 * V))),
+     ...);
+  }
+
+  /// Rows first .. first + rows of the job.
+  ZP_ISA static void run(const panel_job& job, std::size_t first) {
+    const auto* base = static_cast<const char*>(job.a) + first * job.a_stride;
+    const std::int16_t* const a[] = {
+        reinterpret_cast<const std::int16_t*>(base + R * job.a_stride)...};
+    const std::int8_t* b = job.b;
+    const std::size_t offset = first * job.stride;
+
+    sums acc;
+    (fill_row(acc[R], job.start), ...);
+    std::size_t k = 0;
+    for (; k + 4 <= job.k; k += 4, b += 2 * 16 * vectors) {
+      __builtin_prefetch(b + ahead, 0, 3);
+      group(acc, a, k, b);
+      group(acc, a, k + 2, b + 16 * vectors);
+    }
+    if (k < job.k) group(acc, a, k, b);
+
+    outer(acc, job.term[0], first);
+    outer(acc, job.term[1], first);
+    const lanes mask[] = {live(job.n, V)...};
+    if (job.c != nullptr) {
+      (store_row(acc[R], job.c + offset + R * job.stride, mask), ...);
+    } else {
+      (scale_row(acc[R], job.y + offset + R * job.stride,
+                 job.row_scale[(first + R) * job.row_scale_step], job, mask),
+       ...);
+    }
+  }
+};
+
+template <std::size_t Vectors, std::size_t... R>
+inline void multiply_rows(const panel_job& job, std::index_sequence<R...>) {
+  static constexpr tile_fn of_height[] = {
+      &tile<std::make_index_sequence<R + 1>, std::make_index_sequence<Vectors>>::run...};
+  in_row_blocks(job, of_height, sizeof...(R));
+}
+template <std::size_t Vectors, std::size_t Mr>
+inline void multiply(const panel_job& job) {
+  multiply_rows<Vectors>(job, std::make_index_sequence<Mr>{});
+}
+
+ZP_ISA inline void prepare(const prepare_job& job) {
+  for (std::size_t i = 0; i < job.m; ++i) {
+    const std::uint8_t* a = job.a + i * job.a_stride;
+    auto* out = reinterpret_cast<std::int16_t*>(static_cast<char*>(job.out) + i * job.out_stride);
+    std::size_t k = 0;
+    for (; k + 16 <= job.k; k += 16) {
+      const __m128i x = _mm_loadu_si128(reinterpret_cast<const __m128i*>(a + k));
+      _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + k),
+                          job.is_signed ? _mm256_cvtepi8_epi16(x) : _mm256_cvtepu8_epi16(x));
+    }
+    for (; k < job.k; ++k) {
+      const int value = job.is_signed ? static_cast<std::int8_t>(a[k]) : a[k];
+      out[k] = static_cast<std::int16_t>(value);
+    }
+    for (; k < job.padded_k; ++k) out[k] = 0;
+  }
+}
+
+inline constexpr panel_format formats[] = {{6, 16, &multiply<2, 6>}};
+inline constexpr kernel table{"avx2", isa::avx2_fma, operand::s16, 2, &prepare, formats, 1};
+
+}  // namespace kernels::avx2
+}  // namespace zeropoint::inline ZP_BASELINE
+#undef ZP_ISA
+#endif  // ZP_X86
