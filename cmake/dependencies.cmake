@@ -1,20 +1,26 @@
 # find_package first; with ZP_FETCH_DEPS, whatever is missing is fetched by release tag.
+# The library needs xsimd and uses Eigen where it is installed; each of our own parts asks for what
+# it uses itself, so that a build of zp-lab needs neither Catch2 nor Google Benchmark.
 include(FetchContent)
 
 macro(zp_find package repository tag)
   if(ZP_FETCH_DEPS)
-    find_package(${package} QUIET)
+    find_package(${package} QUIET GLOBAL)
     if(NOT ${package}_FOUND)
       FetchContent_Declare(${package} GIT_REPOSITORY ${repository} GIT_TAG ${tag} GIT_SHALLOW ON)
       FetchContent_MakeAvailable(${package})
     endif()
   else()
-    find_package(${package} REQUIRED)
+    find_package(${package} REQUIRED GLOBAL)
   endif()
 endmacro()
 
 zp_find(xsimd https://github.com/xtensor-stack/xsimd.git 8.1.0)
-zp_find(Eigen3 https://gitlab.com/libeigen/eigen.git 3.4.0)
+if(ZP_BUILD_TESTS OR ZP_BUILD_BENCH OR ZP_BUILD_EXAMPLES)
+  zp_find(Eigen3 https://gitlab.com/libeigen/eigen.git 3.4.0)
+else()
+  find_package(Eigen3 QUIET GLOBAL)
+endif()
 if(ZP_BUILD_EXAMPLES)
   zp_find(nlohmann_json https://github.com/nlohmann/json.git v3.11.2)
   zp_find(CLI11 https://github.com/CLIUtils/CLI11.git v2.3.2)

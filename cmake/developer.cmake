@@ -1,5 +1,5 @@
 # What our own tests, benchmarks and examples are built with; never exported.
-option(ZP_SANITIZE "Build our programs with address and undefined behaviour sanitizers" OFF)
+set(ZP_SANITIZE "" CACHE STRING "Sanitizers for our own programs, e.g. address,undefined")
 
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 find_package(OpenMP COMPONENTS CXX)
@@ -9,9 +9,9 @@ add_library(zp_developer INTERFACE)
 target_link_libraries(zp_developer INTERFACE zeropoint::zeropoint Threads::Threads)
 target_compile_options(zp_developer INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wno-psabi)
 if(ZP_SANITIZE)
-  target_compile_options(zp_developer INTERFACE -fsanitize=address,undefined
+  target_compile_options(zp_developer INTERFACE -fsanitize=${ZP_SANITIZE}
                          -fno-sanitize-recover=all -fno-omit-frame-pointer)
-  target_link_options(zp_developer INTERFACE -fsanitize=address,undefined)
+  target_link_options(zp_developer INTERFACE -fsanitize=${ZP_SANITIZE})
 endif()
 if(OpenMP_CXX_FOUND)
   target_link_libraries(zp_developer INTERFACE OpenMP::OpenMP_CXX)
