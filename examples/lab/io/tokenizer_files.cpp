@@ -1,0 +1,307 @@
+// tokenizer.json (HuggingFace tokenizers), vocab.json + merges.txt (OpenAI), and the small files
+// that say whether a text begins with a BOS.
+#include <lab/io/file.hpp>
+#include <lab/io/json.hpp>
+#include <lab/io/pre_tokens.hpp>
+#include <lab/io/tokenizer_files.hpp>
+
+#include <utility>
+
+namespace lab {
+namespace {
+
+constexpr std::uint64_t largest_file = std::uint64_t{1} << 27;  // the largest known have 35 MB
+constexpr std::uint64_t largest_side_file = std::uint64_t{1} << 24;
+constexpr std::uint64_t largest_id = (std::uint64_t{1} << 24) - 1;
+
+/// Token as written -> id, until every file has been read.
+using vocabulary = std::map<std::string, std::uint32_t, std::less<>>;
+
+std::optional<json> side_file(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return std::nullopt;
+  return parse_json(read_file(path, largest_side_file), path.string());
+}
+
+vocabulary read_vocabulary(const json_object& object) {
+  vocabulary result;
+  for (const auto& [token, id] : object.value().items())
+    result.emplace(token, static_cast<std::uint32_t>(object.integer(token, 0, largest_id)));
+  return result;
+}
+
+/// `where` is "line 7" or "merge 6" for messages.
+merge_rule read_merge(std::string_view left, std::string_view right, const vocabulary& ids,
+                      const std::string& file, const std::string& where) {
+  const auto find = [&](std::string_view token) {
+    const auto found = ids.find(token);
+    if (found == ids.end())
+      reject({file}, where, ": the token ", in_quotes(token), " is not in the vocabulary");
+    return found->second;
+  };
+  return {find(left), find(right), find(std::string(left) + std::string(right))};
+}
+
+merge_rule read_merge(std::string_view line, const vocabulary& ids, const std::string& file,
+                      const std::string& where) {
+  const auto space = line.find(' ');
+  if (space == 0 || space == std::string_view::npos || space + 1 == line.size() ||
+      line.find(' ', space + 1) != std::string_view::npos)
+    reject({file}, where, ": ", in_quotes(line), "; expected two tokens and one space");
+  return read_merge(line.substr(0, space), line.substr(space + 1), ids, file, where);
+}
+
+void require_no_duplicate(const std::vector<merge_rule>& merges, const std::string& file) {
+  const std::size_t duplicate = first_duplicate(merges);
+  if (duplicate < merges.size())
+    reject({file}, "merge ", duplicate, " (counted from 0) repeats an earlier pair");
+}
+
+std::vector<merge_rule> read_merges_file(const std::filesystem::path& path, const vocabulary& ids) {
+  const std::string text = read_file(path, largest_file), file = path.string();
+  std::vector<merge_rule> merges;
+  std::size_t number = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string_view line = std::string_view(text).substr(at, end - at);
+    at = end + 1;
+    ++number;
+    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
+    if (line.empty() || (number == 1 && line.substr(0, 8) == "#version")) continue;
+    merges.push_back(read_merge(line, ids, file, "line " + std::to_string(number)));
+  }
+  require_no_duplicate(merges, file);
+  return merges;
+}
+
+std::vector<merge_rule> read_merges(const json_object& model, const vocabulary& ids) {
+  const json& list = model.at("merges");
+  if (!list.is_array()) model.wrong("merges", "is a ", list.type_name(), "; expected a list");
+  std::vector<merge_rule> merges;
+  merges.reserve(list.size());
+  for (const json& item : list) {
+    const std::string where = "merge " + std::to_string(merges.size());
+    if (item.is_string()) {
+      merges.push_back(read_merge(item.get_ref<const std::string&>(), ids, model.file(), where));
+    } else if (item.is_array() && item.size() == 2 && item[0].is_string() && item[1].is_string()) {
+      merges.push_back(read_merge(item[0].get_ref<const std::string&>(),
+                                  item[1].get_ref<const std::string&>(), ids, model.file(), where));
+    } else {
+      model.wrong("merges", where, "; expected \"A B\" or [\"A\", \"B\"]");
+    }
+  }
+  require_no_duplicate(merges, model.file());
+  return merges;
+}
+
+/// "text" or {"content": "text", ...}
+std::optional<std::string> token_text(const json_object& object, std::string_view key) {
+  const json* found = object.find(key);
+  if (found == nullptr) return std::nullopt;
+  if (found->is_object()) return object.object(key).maybe_text("content");
+  return object.maybe_text(key);
+}
+
+void require_type(const json_object& object, std::string_view type) {
+  const auto found = object.maybe_text("type");
+  if (found != type)
+    object.wrong("type", "is ", in_quotes(found.value_or("")),
+                 ", which is not supported; expected ", type);
+}
+
+/// The parts of tokenizer.json that would change ids and are not implemented.
+void refuse_unknown_parts(const json_object& root, const json_object& model) {
+  if (root.find("normalizer") != nullptr) root.wrong("normalizer", "is not supported");
+  if (root.find("decoder") != nullptr) require_type(root.object("decoder"), "ByteLevel");
+  if (model.find("type") != nullptr) require_type(model, "BPE");
+  if (model.real("dropout", 0) != 0) model.wrong("dropout", "is not supported");
+  if (model.boolean("byte_fallback", false)) model.wrong("byte_fallback", "is not supported");
+  for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
+    if (!model.maybe_text(key).value_or("").empty()) model.wrong(key, "is not supported");
+}
+
+void put(tokenizer_data& data, std::uint32_t id, std::string bytes, const std::string& label) {
+  // Ids need not be dense, but a table must not be much larger than the file that asks for it.
+  if (id >= data.tokens.size())
+    reject({data.file}, label, " has id ", id, ", too large for ",
+           data.ids.size() + data.added.size(), " tokens");
+  if (data.tokens[id].present && data.tokens[id].bytes != bytes)
+    reject({data.file}, label, " has id ", id, ", which ", in_quotes(data.tokens[id].bytes),
+           " has already");
+  data.tokens[id] = {std::move(bytes), true};
+}
+
+/// Fills tokens, ids and byte_ids from what was read.
+void finish_vocabulary(tokenizer_data& data, const vocabulary& written, bool may_be_unknown,
+                       const std::optional<std::string>& unknown) {
+  data.tokens.resize(2 * (written.size() + data.added.size()) + 1024);
+  for (const auto& [token, id] : written) {
+    auto bytes = token_bytes(token);
+    if (bytes) data.ids.emplace(*bytes, id);
+    if (!bytes) bytes = token;  // not reachable from text; decodes to itself
+    put(data, id, *std::move(bytes), in_quotes(token));
+  }
+  for (const auto& [text, id] : data.added) put(data, id, text, in_quotes(text));
+  while (!data.tokens.empty() && !data.tokens.back().present) data.tokens.pop_back();
+
+  for (std::size_t b = 0; b < 256; ++b) {
+    const std::string byte(1, static_cast<char>(b));
+    auto found = data.ids.find(byte);
+    if (found == data.ids.end() && unknown && may_be_unknown)
+      if (const auto u = written.find(*unknown); u != written.end())
+        found = data.ids.find(token_bytes(*unknown).value_or(""));
+    if (found == data.ids.end())
+      reject({data.file}, "the vocabulary has no token for the byte ", b, " (written ",
+             in_quotes(written_token(byte)), ")");
+    data.byte_ids[b] = found->second;
+  }
+}
+
+void add_token(tokenizer_data& data, const std::string& text, std::uint32_t id) {
+  if (text.empty()) reject({data.file}, "added token ", id, " is empty");
+  const auto [found, is_new] = data.added.emplace(text, id);
+  if (!is_new && found->second != id)
+    reject({data.file}, "the added token ", in_quotes(text), " has the ids ", found->second,
+           " and ", id);
+}
+
+void read_added_token(tokenizer_data& data, const json_object& token, std::uint64_t id) {
+  const auto text = token.maybe_text("content");
+  if (!text) token.wrong("content", "is missing");
+  add_token(data, *text, static_cast<std::uint32_t>(id));
+  for (const char* key : {"lstrip", "rstrip", "single_word"})
+    if (token.boolean(key, false)) data.trims_around_added = true;
+}
+
+/// A template may put one special token in front of a text: that is the BOS.
+void read_post_processor(tokenizer_data& data, const json_object& processor) {
+  if (processor.maybe_text("type") == "ByteLevel") return;  // offsets only
+  require_type(processor, "TemplateProcessing");
+  const json& single = processor.at("single");
+  if (!single.is_array() || single.empty() || single.size() > 2)
+    processor.wrong("single", "expected at most one special token in front of the text");
+  if (!single.back().is_object() || !single.back().contains("Sequence"))
+    processor.wrong("single", "expected the text last");
+  if (single.size() < 2) return;
+  const json_object first(single.front(), processor.file(), processor.label("single[0]"));
+  const auto text = first.object("SpecialToken").maybe_text("id");
+  const auto found = data.added.find(text.value_or(""));
+  if (found == data.added.end())
+    processor.wrong("single", "the special token ", in_quotes(text.value_or("")),
+                    " is not an added token");
+  data.bos = found->second;
+}
+
+void read_tokenizer_json(tokenizer_data& data, const std::filesystem::path& path) {
+  data.file = path.string();
+  const json tree = parse_json(read_file(path, largest_file), data.file);
+  const json_object root(tree, data.file);
+  const json_object model = root.object("model");
+  refuse_unknown_parts(root, model);
+  const json_object pre = root.object("pre_tokenizer");
+  require_type(pre, "ByteLevel");
+  if (!pre.boolean("use_regex", true)) pre.wrong("use_regex", "false is not supported");
+  data.add_prefix_space = pre.boolean("add_prefix_space", true);
+  data.ignore_merges = model.boolean("ignore_merges", false);
+
+  const vocabulary ids = read_vocabulary(model.object("vocab"));
+  data.merges = read_merges(model, ids);
+  if (const json* list = root.find("added_tokens")) {
+    if (!list->is_array()) root.wrong("added_tokens", "expected a list");
+    for (const json& item : *list) {
+      const json_object token(item, data.file, "added_tokens");
+      read_added_token(data, token, token.integer("id", 0, largest_id));
+    }
+  }
+  finish_vocabulary(data, ids, !model.boolean("fuse_unk", false), model.maybe_text("unk_token"));
+  if (root.find("post_processor") != nullptr)
+    read_post_processor(data, root.object("post_processor"));
+}
+
+void read_vocabulary_and_merges(tokenizer_data& data, const std::filesystem::path& folder,
+                                const json_object* config) {
+  data.file = (folder / "vocab.json").string();
+  const json tree = parse_json(read_file(data.file, largest_file), data.file);
+  const vocabulary ids = read_vocabulary(json_object(tree, data.file));
+  data.merges = read_merges_file(folder / "merges.txt", ids);
+  if (const auto extra = side_file(folder / "added_tokens.json"))
+    for (const auto& [text, id] :
+         read_vocabulary(json_object(*extra, (folder / "added_tokens.json").string())))
+      add_token(data, text, id);
+  const auto add_known = [&](const std::optional<std::string>& text) {
+    if (!text) return;
+    if (const auto found = ids.find(*text); found != ids.end())
+      add_token(data, *text, found->second);
+  };
+  add_known("<|endoftext|>");
+  if (config != nullptr) {
+    for (const char* key : {"bos_token", "eos_token", "unk_token", "pad_token"})
+      add_known(token_text(*config, key));
+    data.add_prefix_space = config->boolean("add_prefix_space", false);
+  }
+  finish_vocabulary(data, ids, true,
+                    config == nullptr ? std::nullopt : token_text(*config, "unk_token"));
+}
+
+/// Whether and with which id a text begins: add_bos_token where it is said, else what a template of
+/// tokenizer.json said, else the rule that OPT has one (its own files leave it to the code).
+void find_bos(tokenizer_data& data, const std::filesystem::path& folder,
+              const json_object* config) {
+  const auto model_file = side_file(folder / "config.json");
+  std::optional<json_object> model;
+  if (model_file) model.emplace(*model_file, (folder / "config.json").string());
+  const bool is_opt = model && model->maybe_text("model_type") == "opt";
+  const bool by_default = data.bos || is_opt;
+  if (!(config == nullptr ? by_default : config->boolean("add_bos_token", by_default))) {
+    data.bos.reset();
+    return;
+  }
+  std::optional<std::string> text;
+  if (config != nullptr) text = token_text(*config, "bos_token");
+  if (!text)
+    if (const auto map = side_file(folder / "special_tokens_map.json"))
+      text =
+          token_text(json_object(*map, (folder / "special_tokens_map.json").string()), "bos_token");
+  if (text) {
+    const auto special = data.added.find(*text);
+    const auto plain = data.ids.find(token_bytes(*text).value_or(""));
+    if (special == data.added.end() && plain == data.ids.end())
+      reject({data.file}, "the BOS ", in_quotes(*text), " is not in the vocabulary");
+    data.bos = special != data.added.end() ? special->second : plain->second;
+  } else if (!data.bos && model) {
+    if (const auto id = model->maybe_integer("bos_token_id", 0, largest_id))
+      data.bos = static_cast<std::uint32_t>(*id);
+  }
+  if (!data.bos || *data.bos >= data.tokens.size() || !data.tokens[*data.bos].present)
+    reject({data.file}, "a text begins with a BOS, but no file names a token for it");
+}
+
+}  // namespace
+
+tokenizer_data load_tokenizer(const std::filesystem::path& folder) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(folder, ignored))
+    reject({folder.string()},
+           "is not a folder; expected one with tokenizer.json, or vocab.json "
+           "and merges.txt");
+  const auto config_path = folder / "tokenizer_config.json";
+  const auto config_tree = side_file(config_path);
+  std::optional<json_object> config;
+  if (config_tree) config.emplace(*config_tree, config_path.string());
+  const json_object* side = config ? &*config : nullptr;
+
+  tokenizer_data data;
+  if (std::filesystem::exists(folder / "tokenizer.json", ignored)) {
+    read_tokenizer_json(data, folder / "tokenizer.json");
+    if (side != nullptr)
+      data.add_prefix_space = side->boolean("add_prefix_space", data.add_prefix_space);
+  } else if (std::filesystem::exists(folder / "vocab.json", ignored)) {
+    read_vocabulary_and_merges(data, folder, side);
+  } else {
+    reject({folder.string()}, "holds neither tokenizer.json nor vocab.json and merges.txt");
+  }
+  find_bos(data, folder, side);
+  return data;
+}
+
+}  // namespace lab

@@ -1,0 +1,39 @@
+// What the files of a tokenizer say, checked and in one form whatever layout they have.
+#pragma once
+
+#include <lab/io/bpe.hpp>
+#include <lab/io/error.hpp>
+
+#include <array>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lab {
+
+struct tokenizer_data {
+  /// Bytes of each token by id; `present` tells a hole from an empty token.
+  struct token {
+    std::string bytes;
+    bool present = false;
+  };
+  std::vector<token> tokens;
+  std::map<std::string, std::uint32_t, std::less<>> ids;    ///< vocabulary, by bytes
+  std::map<std::string, std::uint32_t, std::less<>> added;  ///< special and added tokens, by text
+  std::array<std::uint32_t, 256> byte_ids{};  ///< id of each single byte, or of the unknown token
+  std::vector<merge_rule> merges;
+  bool add_prefix_space = false;
+  bool ignore_merges = false;        ///< a pre-token that is a token is taken whole
+  bool trims_around_added = false;   ///< an added token wants lstrip, rstrip or single_word
+  std::optional<std::uint32_t> bos;  ///< in front of every text
+  std::string file;                  ///< for messages
+};
+
+/// Reads tokenizer.json, or vocab.json and merges.txt, and beside them tokenizer_config.json,
+/// special_tokens_map.json, added_tokens.json and config.json where they exist.
+[[nodiscard]] tokenizer_data load_tokenizer(const std::filesystem::path& folder);
+
+}  // namespace lab
