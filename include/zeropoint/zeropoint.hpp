@@ -1,9 +1,11 @@
-// Everything. The order of the includes is a good order to read them in.
+// The whole library. The order of the includes is the reading order.
+//
+//   base     what C++ does not give us: views, buffers, executors, fp16
+//   math     what quantization means: params, rounding, statistics, observers, matrices
 #pragma once
 
 #include <zeropoint/version.hpp>
 
-// clang-format off
 #include <zeropoint/base/platform.hpp>
 #include <zeropoint/base/error.hpp>
 #include <zeropoint/base/matrix_view.hpp>
@@ -12,7 +14,8 @@
 #include <zeropoint/base/cpu.hpp>
 
 #include <zeropoint/math/params.hpp>
-
-#include <zeropoint/kernels/kernel.hpp>
-#include <zeropoint/kernels/registry.hpp>
-// clang-format on
+#include <zeropoint/math/rounding.hpp>
+#include <zeropoint/math/statistics.hpp>
+#include <zeropoint/math/elementwise.hpp>
+#include <zeropoint/math/quantized_matrix.hpp>
+#include <zeropoint/math/quantize.hpp>

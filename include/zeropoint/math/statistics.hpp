@@ -1,0 +1,278 @@
+// What a quantization did to the values: how many it clipped, what clipping and rounding cost, and
+// what it met that was not a number.
+//
+//   error = x - scale * (q - zero_point),   energy = sum of squares,   SQNR = signal / error energy
+//
+// The sums have a fixed shape: element i of a run goes to lane i mod 8, each lane is a double, the
+// lanes are added pairwise at the end of the run, runs are merged in the caller's order. Every
+// product is exact in double, so that a fused multiply-add changes nothing: the same bits from
+// every compiler, instruction set and number of threads.
+#pragma once
+
+#include <zeropoint/math/rounding.hpp>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <span>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// A set of 8-bit codes; signed ones count by their two's complement byte.
+class level_set {
+ public:
+  constexpr void insert(std::int32_t code) noexcept {
+    const auto byte = static_cast<std::uint8_t>(code);
+    words_[byte / 64] |= std::uint64_t{1} << (byte % 64);
+  }
+  /// Inserts every code whose flag is 1; the others are 0.
+  void insert_flags(const std::array<std::uint8_t, 256>& flags) noexcept {
+    for (std::size_t i = 0; i < flags.size(); i += 8) {
+      std::uint64_t eight = 0;
+      std::memcpy(&eight, flags.data() + i, 8);
+      // The product gathers bit 0 of byte j at bit 56 + j.
+      words_[i / 64] |= (eight * 0x0102040810204080u >> 56) << (i % 64);
+    }
+  }
+  [[nodiscard]] constexpr bool contains(std::int32_t code) const noexcept {
+    const auto byte = static_cast<std::uint8_t>(code);
+    return (words_[byte / 64] >> (byte % 64) & 1u) != 0;
+  }
+  [[nodiscard]] constexpr std::size_t size() const noexcept {
+    std::size_t n = 0;
+    for (std::uint64_t word : words_) n += static_cast<std::size_t>(std::popcount(word));
+    return n;
+  }
+  constexpr void merge(const level_set& other) noexcept {
+    for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
+  }
+  friend constexpr bool operator==(const level_set&, const level_set&) = default;
+
+ private:
+  std::array<std::uint64_t, 4> words_{};
+};
+
+/// The damage of one quantization. Values that are not finite are counted and otherwise left out:
+/// they enter no energy and are not `clipped`.
+struct quantization_statistics {
+  std::uint64_t count = 0;         ///< values seen, of any kind
+  std::uint64_t clipped_low = 0;   ///< finite, and the rounded code was below qmin
+  std::uint64_t clipped_high = 0;  ///< finite, and the rounded code was above qmax
+  std::uint64_t nan = 0;           ///< became real zero
+  std::uint64_t infinite = 0;      ///< became qmin or qmax
+  std::uint64_t underflow = 0;     ///< not zero, not clipped, and became real zero
+  double clipping_error = 0;       ///< sum of squared errors of the clipped values
+  double rounding_error = 0;       ///< sum of squared errors of all other finite values
+  double signal = 0;               ///< sum of squares of all finite values
+  double max_error = 0;            ///< largest |error| of a finite value
+  level_set levels;                ///< codes that occurred
+
+  [[nodiscard]] constexpr std::uint64_t clipped() const noexcept {
+    return clipped_low + clipped_high;
+  }
+  [[nodiscard]] constexpr std::uint64_t finite() const noexcept { return count - nan - infinite; }
+  /// Share of all values that was clipped; 0 when there were none.
+  [[nodiscard]] constexpr double clipped_fraction() const noexcept {
+    return count == 0 ? 0.0 : static_cast<double>(clipped()) / static_cast<double>(count);
+  }
+  [[nodiscard]] constexpr double error() const noexcept { return clipping_error + rounding_error; }
+  /// Mean squared error of the finite values; 0 when there were none.
+  [[nodiscard]] constexpr double mse() const noexcept {
+    return finite() == 0 ? 0.0 : error() / static_cast<double>(finite());
+  }
+  /// Signal to quantization noise in decibels; +inf when nothing was lost.
+  [[nodiscard]] double sqnr_db() const noexcept {
+    if (error() == 0.0) return std::numeric_limits<double>::infinity();
+    return 10.0 * std::log10(signal / error());
+  }
+
+  /// Adds what `other` saw. Counts do not depend on the order of merges; the last bits of the
+  /// energies do, so merge in an order that does not depend on threads.
+  constexpr quantization_statistics& merge(const quantization_statistics& other) noexcept {
+    count += other.count;
+    clipped_low += other.clipped_low;
+    clipped_high += other.clipped_high;
+    nan += other.nan;
+    infinite += other.infinite;
+    underflow += other.underflow;
+    clipping_error += other.clipping_error;
+    rounding_error += other.rounding_error;
+    signal += other.signal;
+    max_error = max_error < other.max_error ? other.max_error : max_error;
+    levels.merge(other.levels);
+    return *this;
+  }
+  friend constexpr bool operator==(const quantization_statistics&,
+                                   const quantization_statistics&) = default;
+};
+
+/// Merges one after another from the first.
+[[nodiscard]] constexpr quantization_statistics total(
+    std::span<const quantization_statistics> parts) noexcept {
+  quantization_statistics all;
+  for (const auto& part : parts) all.merge(part);
+  return all;
+}
+
+/// What a layer with fixed params counts while it runs: cheap, because only blocks with something
+/// to count are looked at again.
+struct range_counts {
+  std::uint64_t count = 0, clipped_low = 0, clipped_high = 0, nan = 0, infinite = 0;
+
+  [[nodiscard]] constexpr std::uint64_t clipped() const noexcept {
+    return clipped_low + clipped_high;
+  }
+  constexpr range_counts& merge(const range_counts& other) noexcept {
+    count += other.count;
+    clipped_low += other.clipped_low;
+    clipped_high += other.clipped_high;
+    nan += other.nan;
+    infinite += other.infinite;
+    return *this;
+  }
+  friend constexpr bool operator==(const range_counts&, const range_counts&) = default;
+};
+
+/// Counts nothing: the accumulator of a quantization whose damage nobody asked for.
+struct no_accumulator {
+  struct result_type {
+    constexpr void merge(result_type) noexcept {}
+  };
+  template <class T, class Rounding>
+  void add(const float*, const float*, const T*, std::size_t, bool,
+           const quantizer<Rounding>&) noexcept {}
+  [[nodiscard]] result_type result() const noexcept { return {}; }
+};
+
+/// Collects range_counts; its blocks are those of statistics_accumulator.
+class range_counter {
+ public:
+  using result_type = range_counts;
+
+  template <class T, class Rounding>
+  void add(const float* x, const float*, const T*, std::size_t n, bool clean,
+           const quantizer<Rounding>& q) noexcept {
+    counts_.count += n;
+    if (clean) return;
+    for (std::size_t i = 0; i < n; ++i) {
+      const bool nan = x[i] != x[i], infinite = std::fabs(x[i]) > std::numeric_limits<float>::max();
+      const float t = q.scaled(x[i]);
+      counts_.nan += nan ? 1u : 0u;
+      counts_.infinite += infinite ? 1u : 0u;
+      counts_.clipped_low += !infinite && t < q.low_edge() ? 1u : 0u;
+      counts_.clipped_high += !infinite && t > q.high_edge() ? 1u : 0u;
+    }
+  }
+  [[nodiscard]] range_counts result() const noexcept { return counts_; }
+
+ private:
+  range_counts counts_;
+};
+
+/// Collects the statistics of one run, in blocks of 64 elements.
+class statistics_accumulator {
+ public:
+  using result_type = quantization_statistics;
+  static constexpr std::size_t block = 64;
+
+  /// One block. `x` and `steps` (what quantizer::steps gave) have 64 elements, zeros from n on;
+  /// `codes` has n; `clean` says that every element is finite and unclipped. All blocks of a run
+  /// but the last have n = 64.
+  template <class T, class Rounding>
+  void add(const float* x, const float* steps, const T* codes, std::size_t n, bool clean,
+           const quantizer<Rounding>& q) noexcept {
+    counts_.count += n;
+    for (std::size_t i = 0; i < n; ++i) seen_[static_cast<std::uint8_t>(codes[i])] = 1;
+    if (clean) {
+      add_clean(x, steps, q.parameters().scale);
+    } else {
+      add_any(x, steps, n, q);
+    }
+  }
+
+  /// The statistics of the run so far.
+  [[nodiscard]] quantization_statistics result() const noexcept {
+    quantization_statistics s = counts_;
+    s.signal = sum(signal_);
+    s.rounding_error = sum(rounding_);
+    s.clipping_error = sum(clipping_);
+    for (float e : max_) s.max_error = s.max_error < e ? e : s.max_error;
+    s.levels.insert_flags(seen_);
+    return s;
+  }
+
+ private:
+  static constexpr std::size_t lanes = 8;
+  using sums = std::array<double, lanes>;
+
+  // scale * steps is exact in double (24 + 8 bits); rounding the difference to float makes its
+  // square exact as well.
+  static float error(double x, float steps, double scale) noexcept {
+    return static_cast<float>(x - scale * static_cast<double>(steps));
+  }
+
+  void add_clean(const float* x, const float* steps, float scale) noexcept {
+    const auto s = static_cast<double>(scale);
+    sums signal = signal_, rounding = rounding_;
+    std::array<float, lanes> max = max_;
+    std::int32_t underflow = 0;
+    for (std::size_t k = 0; k < block; k += lanes) {
+      for (std::size_t l = 0; l < lanes; ++l) {
+        const auto value = static_cast<double>(x[k + l]);
+        const float e = error(value, steps[k + l], s);
+        const float magnitude = std::fabs(e);
+        signal[l] += value * value;
+        rounding[l] += static_cast<double>(e) * static_cast<double>(e);
+        max[l] = max[l] < magnitude ? magnitude : max[l];
+      }
+    }
+    for (std::size_t i = 0; i < block; ++i) {
+      underflow +=
+          static_cast<std::int32_t>(steps[i] == 0.0f) & static_cast<std::int32_t>(x[i] != 0.0f);
+    }
+    signal_ = signal;
+    rounding_ = rounding;
+    max_ = max;
+    counts_.underflow += static_cast<std::uint64_t>(underflow);
+  }
+
+  // A block with something to count. The lanes are the same, and a zero that add_clean adds for a
+  // clipped or missing value changes no sum, so both paths give the same bits.
+  template <class Rounding>
+  void add_any(const float* x, const float* steps, std::size_t n,
+               const quantizer<Rounding>& q) noexcept {
+    const auto scale = static_cast<double>(q.parameters().scale);
+    for (std::size_t i = 0; i < n; ++i) {
+      const std::size_t l = i % lanes;
+      if (x[i] != x[i]) {
+        ++counts_.nan;
+        continue;
+      }
+      if (std::fabs(x[i]) > std::numeric_limits<float>::max()) {
+        ++counts_.infinite;
+        continue;
+      }
+      const auto value = static_cast<double>(x[i]);
+      const float e = error(value, steps[i], scale), t = q.scaled(x[i]);
+      const bool low = t<q.low_edge(), high = t> q.high_edge();
+      counts_.clipped_low += low ? 1u : 0u;
+      counts_.clipped_high += high ? 1u : 0u;
+      counts_.underflow += !low && !high && steps[i] == 0.0f && x[i] != 0.0f ? 1u : 0u;
+      signal_[l] += value * value;
+      (low || high ? clipping_ : rounding_)[l] += static_cast<double>(e) * static_cast<double>(e);
+      max_[l] = max_[l] < std::fabs(e) ? std::fabs(e) : max_[l];
+    }
+  }
+
+  static double sum(const sums& s) noexcept {
+    return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
+  }
+
+  quantization_statistics counts_;
+  sums signal_{}, rounding_{}, clipping_{};
+  std::array<float, lanes> max_{};
+  std::array<std::uint8_t, 256> seen_{};
+};
+
+}  // namespace zeropoint::inline ZP_BASELINE
