@@ -6,7 +6,6 @@
 #include <lab/io/unicode.hpp>
 
 #include <algorithm>
-#include <array>
 #include <utility>
 
 namespace lab {
@@ -44,11 +43,13 @@ class encoder {
       : data_(data), merges_(merges), out_(out) {}
 
   /// `text` outlives the encoder.
-  void add_text(std::string_view text) {
+  void add_text(std::string_view text, const std::function<void(std::size_t)>& report) {
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t end = pre_token_end(text, at);
       add_pre_token(text.substr(at, end - at));
+      done_ += end - at;
       at = end;
+      if (report && done_ - reported_ >= std::size_t{1} << 16) report(reported_ = done_);
     }
   }
 
@@ -86,6 +87,8 @@ class encoder {
   std::vector<std::uint32_t>& out_;
   std::vector<std::uint32_t> symbols_;
   memory memory_;
+  std::size_t done_ = 0;
+  std::size_t reported_ = 0;
 };
 
 /// The longest added token that text[at...] begins with; size 0 when there is none.
@@ -115,7 +118,8 @@ tokenizer::tokenizer(tokenizer&&) noexcept = default;
 tokenizer& tokenizer::operator=(tokenizer&&) noexcept = default;
 tokenizer::~tokenizer() = default;
 
-std::vector<std::uint32_t> tokenizer::encode(std::string_view text, special_tokens special) const {
+std::vector<std::uint32_t> tokenizer::encode(std::string_view text, special_tokens special,
+                                             const std::function<void(std::size_t)>& report) const {
   const tokenizer_data& data = state_->data;
   if (text.size() > longest_text)
     throw input_error("a text of " + std::to_string(text.size()) +
@@ -140,7 +144,7 @@ std::vector<std::uint32_t> tokenizer::encode(std::string_view text, special_toke
   encoder encode_piece(data, state_->merges, ids);
   for (auto& [piece, token] : pieces) {
     if (data.add_prefix_space && !piece.empty() && piece[0] != ' ') piece.insert(0, 1, ' ');
-    encode_piece.add_text(piece);
+    encode_piece.add_text(piece, report);
     if (token.size > 0) ids.push_back(token.id);
   }
   return ids;

@@ -12,6 +12,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -32,8 +33,10 @@ class tokenizer {
   explicit tokenizer(const std::filesystem::path& folder);
 
   /// Ids of a text of any bytes; time is O(n log n) even for one pre-token of a megabyte.
-  [[nodiscard]] std::vector<std::uint32_t> encode(std::string_view text,
-                                                  special_tokens = special_tokens::as_text) const;
+  /// `report`, when given, hears from time to time how many bytes are done.
+  [[nodiscard]] std::vector<std::uint32_t> encode(
+      std::string_view text, special_tokens special = special_tokens::as_text,
+      const std::function<void(std::size_t)>& report = {}) const;
   /// The bytes that the tokens stand for: decode_bytes(encode(x)) == x for every byte string.
   [[nodiscard]] std::string decode_bytes(std::span<const std::uint32_t> ids) const;
   /// The same as text: bytes that are not UTF-8 become U+FFFD.

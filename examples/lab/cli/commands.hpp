@@ -1,0 +1,20 @@
+// The command line of zp-lab: one function per subcommand, each in its own file <name>_command.cpp,
+// and run(), which is all that main() calls.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace lab::cli {
+
+// Each adds its subcommand with options and a callback. A callback reports bad input by throwing
+// lab::input_error and writes its result to std::cout.
+void add_inspect(CLI::App& app);
+void add_logits(CLI::App& app);
+void add_perplexity(CLI::App& app);
+void add_tokenize(CLI::App& app);
+
+/// Parses and runs. The exit code: 0, done; 2, the input or an option is wrong; 1, anything else
+/// that failed. A failure is one line on standard error.
+[[nodiscard]] int run(int argc, const char* const* argv) noexcept;
+
+}  // namespace lab::cli

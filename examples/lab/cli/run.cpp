@@ -1,0 +1,78 @@
+// From a command line to an exit code: every failure ends here, as one line.
+#include <lab/cli/commands.hpp>
+#include <lab/io/error.hpp>
+
+#include <zeropoint/version.hpp>
+
+#include <exception>
+#include <iostream>
+#include <new>
+#include <string>
+
+namespace lab::cli {
+namespace {
+
+constexpr int failed = 1;
+constexpr int wrong_input = 2;
+
+constexpr const char* description =
+    "zp-lab measures what post-training quantization does to a language model on real text.\n"
+    "A model is a folder with config.json, model.safetensors and the files of its tokenizer,\n"
+    "as HuggingFace names them (families gpt2 and opt).";
+constexpr const char* footer =
+    "Exit codes: 0 done, 2 wrong input or option, 1 any other failure; a failure is one line on "
+    "standard error.\n"
+    "zp-lab SUBCOMMAND --help shows the options of a subcommand.";
+
+std::string version() {
+  return std::to_string(ZP_VERSION_MAJOR) + "." + std::to_string(ZP_VERSION_MINOR) + "." +
+         std::to_string(ZP_VERSION_PATCH);
+}
+
+int complain(int code, const std::string& text) {
+  std::cerr << "zp-lab: " << printable(text, 700) << std::endl;
+  return code;
+}
+
+int parse_and_run(int argc, const char* const* argv) {
+  CLI::App app(description, "zp-lab");
+  app.footer(footer);
+  app.set_version_flag("--version", "zp-lab " + version());
+  app.require_subcommand(1);
+#if __has_include(<lab/cli/perplexity_command.cpp>)
+  add_perplexity(app);
+#endif
+  add_tokenize(app);
+#if __has_include(<lab/cli/logits_command.cpp>)
+  add_logits(app);
+#endif
+  add_inspect(app);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    if (problem.get_exit_code() == 0) return app.exit(problem, std::cout, std::cerr);  // --help
+    return complain(wrong_input, std::string(problem.what()) + " (see --help)");
+  }
+  return 0;
+}
+
+}  // namespace
+
+int run(int argc, const char* const* argv) noexcept {
+  try {
+    const int code = parse_and_run(argc, argv);
+    std::cout.flush();
+    if (!std::cout) return complain(failed, "standard output cannot be written");
+    return code;
+  } catch (const input_error& problem) {
+    return complain(wrong_input, problem.what());
+  } catch (const std::bad_alloc&) {
+    return complain(failed, "out of memory");
+  } catch (const std::exception& problem) {
+    return complain(failed, problem.what());
+  } catch (...) {
+    return complain(failed, "an unknown failure");
+  }
+}
+
+}  // namespace lab::cli
