@@ -2,14 +2,18 @@
 //
 //   base     what C++ does not give us: views, buffers, executors, fp16
 //   math     what quantization means: params, rounding, statistics, observers, matrices
+//   kernels  what a processor can do: one tile of integer products
+//   gemm     where the two meet: pack once, multiply for ever
 #pragma once
 
 #include <zeropoint/version.hpp>
 
+// clang-format off
 #include <zeropoint/base/platform.hpp>
 #include <zeropoint/base/error.hpp>
 #include <zeropoint/base/matrix_view.hpp>
 #include <zeropoint/base/aligned_buffer.hpp>
+#include <zeropoint/base/float16.hpp>
 #include <zeropoint/base/executor.hpp>
 #include <zeropoint/base/cpu.hpp>
 
@@ -19,3 +23,10 @@
 #include <zeropoint/math/elementwise.hpp>
 #include <zeropoint/math/quantized_matrix.hpp>
 #include <zeropoint/math/quantize.hpp>
+
+#include <zeropoint/kernels/kernel.hpp>
+#include <zeropoint/kernels/registry.hpp>
+
+#include <zeropoint/gemm/gemm.hpp>
+#include <zeropoint/gemm/gemv.hpp>
+// clang-format on
