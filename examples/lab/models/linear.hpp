@@ -1,0 +1,62 @@
+// One linear layer as the transformer sees it: y = x * W^T + bias. The float layer is here; a
+// quantization scheme puts its own in its place (experiments/schemes.hpp).
+#pragma once
+
+#include <zeropoint/base/matrix_view.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lab {
+
+/// The weights of one linear layer, always [out, in] row-major, whatever the checkpoint does.
+struct dense {
+  std::string name;  ///< "h.3.mlp.c_fc", "layers.3.fc1": the checkpoint's, without prefix
+  std::size_t out = 0, in = 0;
+  std::vector<float> weight;  ///< [out, in]
+  std::vector<float> bias;    ///< [out], or empty
+
+  [[nodiscard]] zeropoint::matrix_view<const float> view() const {
+    return {weight.data(), out, in};
+  }
+};
+
+/// Activations that a layer quantized, and how many of them fell outside its grid.
+struct clip_count {
+  std::uint64_t clipped = 0, values = 0;
+  clip_count& operator+=(const clip_count& o) {
+    clipped += o.clipped;
+    values += o.values;
+    return *this;
+  }
+};
+
+/// Called by several threads at once, each with one window.
+class linear {
+ public:
+  virtual ~linear() = default;
+  /// x [tokens, in] are the tokens of one window: a scale "per tensor" is a scale per window, so
+  /// that no result depends on how windows are batched. y [tokens, out].
+  virtual void apply(zeropoint::matrix_view<const float> x, zeropoint::matrix_view<float> y,
+                     clip_count& clips) const = 0;
+};
+
+/// In the order of transformer::linears().
+using linear_set = std::vector<std::unique_ptr<const linear>>;
+
+/// The float layer over weights that outlive it. Rows are multiplied in blocks of 256 that start at
+/// the window's first token, so the bits of a result do not depend on anything outside its window.
+class float_linear final : public linear {
+ public:
+  explicit float_linear(const dense& d) : weights_(&d) {}
+  void apply(zeropoint::matrix_view<const float> x, zeropoint::matrix_view<float> y,
+             clip_count& clips) const override;
+
+ private:
+  const dense* weights_;
+};
+
+}  // namespace lab

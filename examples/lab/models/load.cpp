@@ -1,0 +1,147 @@
+// Tensor names of the two families, and the checks between config and file. Nothing is allocated
+// before the shape in the file's header agrees with the config.
+#include <lab/models/load.hpp>
+
+#include <cmath>
+
+namespace lab {
+
+namespace {
+
+using shape = std::vector<std::uint64_t>;
+
+/// Reads tensors by their name without prefix.
+class reader {
+ public:
+  reader(const model_config& config, const safetensors& weights)
+      : config_(config), weights_(weights) {
+    const bool gpt2 = config.family == model_family::gpt2;
+    const std::string first = gpt2 ? "wte.weight" : "embed_tokens.weight";
+    for (const char* p : {"transformer.", "model.decoder.", "decoder.", "model.", ""}) {
+      if (!weights.contains(p + first)) continue;
+      prefix_ = p;
+      return;
+    }
+    reject({weights.path()}, "no tensor ", in_quotes(first), " (with or without the prefix ",
+           gpt2 ? "transformer." : "model.decoder., decoder.", "): not a ", name(config.family),
+           " checkpoint?");
+  }
+
+  const std::string& prefix() const { return prefix_; }
+
+  std::vector<float> tensor(const std::string& short_name, const shape& expected) const {
+    return exact(prefix_ + short_name, expected);
+  }
+
+  std::vector<float> exact(const std::string& full_name, const shape& expected) const {
+    const tensor_info* info = weights_.find(full_name);
+    if (info == nullptr) {
+      reject({weights_.path()}, "tensor ", in_quotes(full_name), " is missing, expected shape ",
+             shape_text(expected));
+    }
+    if (info->shape != expected) {
+      reject({weights_.path()}, "tensor ", in_quotes(full_name), " has shape ",
+             shape_text(info->shape), ", expected ", shape_text(expected));
+    }
+    std::vector<float> values = weights_.floats(full_name);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      if (!std::isfinite(values[i])) {
+        reject({weights_.path()}, "tensor ", in_quotes(full_name), ": element ", i, " is ",
+               values[i], ", expected finite weights");
+      }
+    }
+    return values;
+  }
+
+  norm layer_norm(const std::string& short_name) const {
+    if (!config_.norm_affine) return {};
+    return {tensor(short_name + ".weight", {config_.width}),
+            tensor(short_name + ".bias", {config_.width})};
+  }
+
+  /// torch.nn.Linear: [out, in] as it is.
+  dense linear(const std::string& short_name, std::size_t out, std::size_t in, bool bias) const {
+    dense d{short_name, out, in, tensor(short_name + ".weight", {out, in}), {}};
+    if (bias) d.bias = tensor(short_name + ".bias", {out});
+    return d;
+  }
+
+  /// GPT-2's Conv1D: [in, out], transposed here.
+  dense conv1d(const std::string& short_name, std::size_t out, std::size_t in) const {
+    const std::vector<float> w = tensor(short_name + ".weight", {in, out});
+    dense d{short_name, out, in, std::vector<float>(w.size()), tensor(short_name + ".bias", {out})};
+    for (std::size_t i = 0; i < in; ++i) {
+      for (std::size_t o = 0; o < out; ++o) d.weight[o * in + i] = w[i * out + o];
+    }
+    return d;
+  }
+
+  /// A layer beyond config.layers means that config and weights are of different models.
+  void refuse_more_layers(const std::string& stem) const {
+    const std::string beyond = prefix_ + stem + std::to_string(config_.layers) + ".";
+    const auto found = weights_.tensors().lower_bound(beyond);
+    if (found == weights_.tensors().end() || !found->first.starts_with(beyond)) return;
+    reject({weights_.path()}, "tensor ", in_quotes(found->first), ", but the config has ",
+           config_.layers, " layers");
+  }
+
+ private:
+  const model_config& config_;
+  const safetensors& weights_;
+  std::string prefix_;
+};
+
+block gpt2_block(const reader& r, const model_config& c, std::size_t i) {
+  const std::string p = "h." + std::to_string(i) + ".";
+  block b;
+  b.attention_norm = r.layer_norm(p + "ln_1");
+  b.mlp_norm = r.layer_norm(p + "ln_2");
+  b.qkv.push_back(r.conv1d(p + "attn.c_attn", 3 * c.width, c.width));
+  b.attention_out = r.conv1d(p + "attn.c_proj", c.width, c.width);
+  b.fc1 = r.conv1d(p + "mlp.c_fc", c.ffn, c.width);
+  b.fc2 = r.conv1d(p + "mlp.c_proj", c.width, c.ffn);
+  return b;
+}
+
+block opt_block(const reader& r, const model_config& c, std::size_t i) {
+  const std::string p = "layers." + std::to_string(i) + ".";
+  block b;
+  b.attention_norm = r.layer_norm(p + "self_attn_layer_norm");
+  b.mlp_norm = r.layer_norm(p + "final_layer_norm");
+  for (const char* part : {"q_proj", "k_proj", "v_proj"}) {
+    b.qkv.push_back(r.linear(p + "self_attn." + part, c.width, c.width, c.bias));
+  }
+  b.attention_out = r.linear(p + "self_attn.out_proj", c.width, c.width, c.bias);
+  b.fc1 = r.linear(p + "fc1", c.ffn, c.width, c.bias);
+  b.fc2 = r.linear(p + "fc2", c.width, c.ffn, c.bias);
+  return b;
+}
+
+}  // namespace
+
+transformer load_model(const model_config& c, const safetensors& weights) {
+  const reader r(c, weights);
+  const bool gpt2 = c.family == model_family::gpt2;
+  r.refuse_more_layers(gpt2 ? "h." : "layers.");
+  transformer m;
+  m.config = c;
+  m.embedding = r.tensor(gpt2 ? "wte.weight" : "embed_tokens.weight", {c.vocab, c.embed_width});
+  m.positions = r.tensor(gpt2 ? "wpe.weight" : "embed_positions.weight",
+                         {c.positions + c.position_offset, c.width});
+  if (c.embed_width != c.width) {
+    m.project_in = r.linear("project_in", c.width, c.embed_width, false);
+    m.project_out = r.linear("project_out", c.embed_width, c.width, false);
+  }
+  for (std::size_t i = 0; i < c.layers; ++i) {
+    m.blocks.push_back(gpt2 ? gpt2_block(r, c, i) : opt_block(r, c, i));
+  }
+  if (c.final_norm) m.final_norm = r.layer_norm(gpt2 ? "ln_f" : "final_layer_norm");
+  if (!c.tied_head) m.head = r.exact("lm_head.weight", {c.vocab, c.embed_width});
+  return m;
+}
+
+transformer load_model(const std::filesystem::path& folder) {
+  return load_model(load_config(folder), safetensors(folder));
+}
+
+}  // namespace lab

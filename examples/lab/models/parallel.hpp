@@ -1,0 +1,68 @@
+// Loops over windows: the library's OpenMP executor, with exceptions carried out of it and scratch
+// objects that are made once per thread.
+#pragma once
+
+#include <zeropoint/base/executor.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+namespace lab {
+
+/// Runs f(0) ... f(count - 1) on `threads` threads. When some throw, the exception of the lowest
+/// index is thrown on, after all have ended.
+template <class F>
+void parallel_for(std::size_t threads, std::size_t count, F&& f) {
+  std::mutex guard;
+  std::size_t failed = count;
+  std::exception_ptr problem;
+  const auto task = [&](std::size_t i) {
+    try {
+      f(i);
+    } catch (...) {
+      const std::lock_guard lock(guard);
+      if (i < failed) {
+        failed = i;
+        problem = std::current_exception();
+      }
+    }
+  };
+#if defined(_OPENMP)
+  zeropoint::openmp(static_cast<int>(std::min<std::size_t>(threads, 1024)))(count, task);
+#else
+  static_cast<void>(threads);
+  zeropoint::serial{}(count, task);
+#endif
+  if (problem) std::rethrow_exception(problem);
+}
+
+/// Objects that tasks borrow: as many as run at the same time are made.
+template <class T>
+class pool {
+ public:
+  template <class Make>
+  [[nodiscard]] std::unique_ptr<T> take(Make&& make) {
+    {
+      const std::lock_guard lock(guard_);
+      if (!free_.empty()) {
+        auto one = std::move(free_.back());
+        free_.pop_back();
+        return one;
+      }
+    }
+    return std::make_unique<T>(make());
+  }
+  void give_back(std::unique_ptr<T> one) {
+    const std::lock_guard lock(guard_);
+    free_.push_back(std::move(one));
+  }
+
+ private:
+  std::mutex guard_;
+  std::vector<std::unique_ptr<T>> free_;
+};
+
+}  // namespace lab
