@@ -1,0 +1,66 @@
+// W8A8, activations quantized on the fly: the scale of a row (per token) or of all rows of a call
+// (per tensor) comes from the values themselves.
+//
+//   scale = absmax / 127 (symmetric), so nothing clips; affine uses minimum and maximum
+//
+// Per token, the result of a row does not depend on the rows beside it; per tensor it does.
+#pragma once
+
+#include <zeropoint/nn/integer_linear.hpp>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+struct dynamic_linear_options {
+  activation_granularity tokens = per_token;
+  scheme activations = symmetric;
+  weight_granularity granularity = per_output_channel;  ///< or per_tensor; not per_group
+  scheme weights = symmetric;
+  const kernels::kernel* kernel = &kernels::best();
+};
+
+class dynamic_linear : public integer_linear {
+ public:
+  /// w [out, in] or [in, out] by its type, bias [out] or empty. Throws `error` for a bias of another
+  /// size, weights that are not finite or in groups, too many inputs for 32-bit sums, a kernel that
+  /// does not run here.
+  template <weight Weight>
+  explicit dynamic_linear(const Weight& w, std::span<const float> bias = {},
+                          const dynamic_linear_options& options = {})
+      : integer_linear(quantized_weight(w, options.granularity, options.weights), bias,
+                       options.activations, options.granularity.is_grouped(), *options.kernel),
+        tokens_(options.tokens) {}
+
+  /// y [m, out] from x [m, in]. In x, NaN counts as zero and an infinity as the end of the grid that
+  /// the finite values of its row span; counts() tells of both.
+  template <executor Executor = serial>
+  void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
+    const block_shape block =
+        tokens_.is_per_token() ? blocks_of(x, per_token) : blocks_of(x, per_tensor);
+    run(x, y, block, nullptr, ex);
+  }
+
+  /// The twin (simulation.hpp).
+  template <executor Executor = serial>
+  void simulate(matrix_view<const float> x, const simulated& result,
+                const Executor& ex = {}) const {
+    require_shapes(x, result.y);
+    aligned_buffer<float> fake(x.size());
+    const std::size_t step = tokens_.is_per_token() ? 1 : x.rows();
+    for (std::size_t i = 0; i < x.rows(); i += step) {
+      const matrix_view<const float> rows = x.rows_from(i, step);
+      detail::fake_quantize(rows, detail::plain_fit(rows, activations()), fake.data() + i * in());
+    }
+    simulate_weights({fake.data(), x.rows(), x.cols()}, result, ex);
+  }
+  template <executor Executor = serial>
+  void simulate(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
+    simulate(x, simulated{y, {}}, ex);
+  }
+
+  [[nodiscard]] activation_granularity tokens() const noexcept { return tokens_; }
+
+ private:
+  activation_granularity tokens_;
+};
+
+}  // namespace zeropoint::inline ZP_BASELINE

@@ -1,0 +1,158 @@
+// Float rows times a float panel of 16 columns, with the same bits on every processor:
+//
+//   sum[i][j] += ((0 + x(i,0)*w(0,j)) + x(i,1)*w(1,j)) + ... + x(i,k-1)*w(k-1,j)
+//
+// Each product is rounded, then each sum, in ascending k. No fma: SSE2 has none and would have to
+// emulate it. The price is half of the fma peak; AVX2 still does twice the work of plain SSE code
+// and AVX-512 three times.
+#pragma once
+
+#include <zeropoint/base/cpu.hpp>
+
+#include <cstddef>
+
+// GCC contracts a*b + c into an fma wherever the target has one, even across statements and even
+// for intrinsics. An empty asm between the two keeps them apart and costs no instruction.
+#if ZP_X86
+#define ZP_ROUNDED(v) __asm__("" : "+v"(v))
+#elif ZP_AARCH64
+#define ZP_ROUNDED(v) __asm__("" : "+w"(v))
+#else
+#define ZP_ROUNDED(v) __asm__("" : "+m"(v))
+#endif
+
+namespace zeropoint::inline ZP_BASELINE {
+namespace float_panel {
+
+inline constexpr std::size_t width = 16;  ///< columns of a panel
+inline constexpr std::size_t height = 4;  ///< rows that share one pass over it
+
+/// x: rows x k, `stride` floats from row to row. w: [k][width]. sum: [rows][width]. w and sum are
+/// 64-byte aligned.
+using multiply_fn = void (*)(std::size_t k, std::size_t rows, const float* x, std::size_t stride,
+                             const float* w, float* sum);
+
+/// The contract as plain loops; every variant below gives the same bits.
+inline void specification(std::size_t k, std::size_t rows, const float* x, std::size_t stride,
+                          const float* w, float* sum) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    for (std::size_t j = 0; j < width; ++j) {
+      float total = 0;
+      for (std::size_t p = 0; p < k; ++p) {
+        float product = x[i * stride + p] * w[p * width + j];
+        ZP_ROUNDED(product);
+        total += product;
+      }
+      sum[i * width + j] += total;
+    }
+  }
+}
+
+/// All rows, `height` at a time and then one by one.
+using tile_fn = void (*)(std::size_t k, const float* x, std::size_t stride, const float* w,
+                         float* sum);
+template <tile_fn Tall, tile_fn Single>
+void by_tiles(std::size_t k, std::size_t rows, const float* x, std::size_t stride, const float* w,
+              float* sum) {
+  std::size_t i = 0;
+  for (; i + height <= rows; i += height) Tall(k, x + i * stride, stride, w, sum + i * width);
+  for (; i < rows; ++i) Single(k, x + i * stride, stride, w, sum + i * width);
+}
+
+// The three variants differ in the vector's width, in how many vectors make a panel and in nothing
+// else. Their accumulators stay in registers: 8 xmm, 8 ymm, 4 zmm for four rows.
+
+namespace baseline {
+/// 128-bit vectors, which every architecture has: half a panel at a time.
+template <std::size_t Rows>
+inline void tile(std::size_t k, const float* x, std::size_t stride, const float* w, float* sum) {
+  typedef float lanes __attribute__((vector_size(16), may_alias));
+  for (std::size_t half = 0; half < width; half += 8) {
+    lanes acc[Rows][2] = {};
+    for (std::size_t p = 0; p < k; ++p) {
+      const auto* b = reinterpret_cast<const lanes*>(w + p * width + half);
+#pragma GCC unroll 4
+      for (std::size_t r = 0; r < Rows; ++r) {
+        lanes left = b[0] * x[r * stride + p], right = b[1] * x[r * stride + p];
+        ZP_ROUNDED(left);
+        ZP_ROUNDED(right);
+        acc[r][0] += left;
+        acc[r][1] += right;
+      }
+    }
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < Rows; ++r) {
+      auto* out = reinterpret_cast<lanes*>(sum + r * width + half);
+      out[0] += acc[r][0];
+      out[1] += acc[r][1];
+    }
+  }
+}
+inline constexpr multiply_fn multiply = &by_tiles<&tile<height>, &tile<1>>;
+}  // namespace baseline
+
+#if ZP_X86
+namespace avx2 {
+template <std::size_t Rows>
+ZP_TARGET("avx2")
+inline void tile(std::size_t k, const float* x, std::size_t stride, const float* w, float* sum) {
+  typedef float lanes __attribute__((vector_size(32), may_alias));
+  lanes acc[Rows][2] = {};
+  for (std::size_t p = 0; p < k; ++p) {
+    const auto* b = reinterpret_cast<const lanes*>(w + p * width);
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < Rows; ++r) {
+      lanes left = b[0] * x[r * stride + p], right = b[1] * x[r * stride + p];
+      ZP_ROUNDED(left);
+      ZP_ROUNDED(right);
+      acc[r][0] += left;
+      acc[r][1] += right;
+    }
+  }
+#pragma GCC unroll 4
+  for (std::size_t r = 0; r < Rows; ++r) {
+    auto* out = reinterpret_cast<lanes*>(sum + r * width);
+    out[0] += acc[r][0];
+    out[1] += acc[r][1];
+  }
+}
+inline constexpr multiply_fn multiply = &by_tiles<&tile<height>, &tile<1>>;
+}  // namespace avx2
+
+namespace avx512 {
+template <std::size_t Rows>
+ZP_TARGET("avx512f")
+inline void tile(std::size_t k, const float* x, std::size_t stride, const float* w, float* sum) {
+  typedef float lanes __attribute__((vector_size(64), may_alias));
+  lanes acc[Rows] = {};
+  for (std::size_t p = 0; p < k; ++p) {
+    const auto* b = reinterpret_cast<const lanes*>(w + p * width);
+#pragma GCC unroll 4
+    for (std::size_t r = 0; r < Rows; ++r) {
+      lanes product = b[0] * x[r * stride + p];
+      ZP_ROUNDED(product);
+      acc[r] += product;
+    }
+  }
+#pragma GCC unroll 4
+  for (std::size_t r = 0; r < Rows; ++r) reinterpret_cast<lanes*>(sum + r * width)[0] += acc[r];
+}
+inline constexpr multiply_fn multiply = &by_tiles<&tile<height>, &tile<1>>;
+}  // namespace avx512
+#endif
+
+/// The widest variant within `allowed` that this processor runs. All give the same bits.
+[[nodiscard]] inline multiply_fn choose(isa allowed) noexcept {
+#if ZP_X86
+  const isa have = cpu_features();
+  if (contains(have, isa::avx512) && contains(allowed, isa::avx512)) return avx512::multiply;
+  if (contains(have, isa::avx2_fma) && contains(allowed, isa::avx2_fma)) return avx2::multiply;
+#endif
+  static_cast<void>(allowed);
+  return baseline::multiply;
+}
+
+}  // namespace float_panel
+}  // namespace zeropoint::inline ZP_BASELINE
+
+#undef ZP_ROUNDED

@@ -1,0 +1,114 @@
+// The integer product behind dynamic_linear and static_linear:
+//
+//   acc(i, j) = sum over k of (xq(i, k) - zx(i)) * (wq(j, k) - zw(j))             exact, int32
+//   y(i, j)   = fma(float(acc(i, j)), scale_x(i) * scale_w(j), bias[j])           gemm/epilogue.hpp
+#pragma once
+
+#include <zeropoint/gemm/gemm.hpp>
+#include <zeropoint/nn/activations.hpp>
+#include <zeropoint/nn/simulation.hpp>
+#include <zeropoint/nn/weight.hpp>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// Packed weights with their scales, and the counts of what the activations did.
+class integer_linear : public linear_base {
+ public:
+  /// Bytes in memory: packed codes with padding and column sums, scales and zero points.
+  [[nodiscard]] std::size_t weight_bytes() const noexcept {
+    return weights_.bytes() + scales_.size() * sizeof(float) +
+           zero_points_.size() * sizeof(std::int32_t);
+  }
+  [[nodiscard]] const kernels::kernel& kernel() const noexcept { return weights_.kernel(); }
+  /// The scheme of the activations.
+  [[nodiscard]] const scheme& activations() const noexcept { return activations_; }
+
+  /// Activations since construction or the last reset: how many, and how many were clipped, NaN or
+  /// infinite. Any thread may ask while others run the layer; a call counts when it ends.
+  [[nodiscard]] activation_counts counts() const { return counts_.read(); }
+  void reset_counts() { counts_.reset(); }
+
+  /// |layer - twin| <= rounding_units() * 2^-24 * magnitude (simulation.hpp). The layer rounds
+  /// float(acc), the product of scales and the fma; the twin x', w' and the result: six times half
+  /// an ulp, each of something not larger than the magnitude.
+  [[nodiscard]] static constexpr double rounding_units() noexcept { return 6; }
+
+ protected:
+  integer_linear(const quantized_weight& w, std::span<const float> bias, const scheme& activations,
+                 bool is_grouped, const kernels::kernel& kernel)
+      : linear_base(w, bias),
+        weights_(w.out(), w.in(), kernel,
+                 [&](std::size_t j, std::size_t k) { return w.code(j, k); }),
+        scales_(w.scales().begin(), w.scales().end()),
+        zero_points_(w.zero_points().begin(), w.zero_points().end()),
+        activations_(activations) {
+    ZP_REQUIRE(!is_grouped,
+               "linear: groups along the inputs have no common scale to take out of an integer "
+               "sum; use weight_only_linear, or per_output_channel");
+    if (scales_.empty()) scales_.push_back(1.0f);  // no weights at all
+    const std::int32_t x_max = activations.is_symmetric() ? 128 : 255;
+    const std::int32_t w_max = zero_points_.empty() ? 128 : 255;
+    ZP_REQUIRE(in() <= max_depth(x_max, w_max), "linear: ", in(), " inputs, at most ",
+               max_depth(x_max, w_max), " products of ", x_max, " * ", w_max, " fit 32 bits");
+  }
+
+  /// Quantizes x, with params that fit it or with those given, and multiplies.
+  template <class T, executor Executor>
+  void run(matrix_view<const float> x, matrix_view<float> y, block_shape block, const params* fixed,
+           const Executor& ex) const {
+    const std::size_t blocks = (x.rows() + block.rows - 1) / block.rows;
+    detail::activation_codes<T> q(x, blocks, activations_);
+    if (fixed != nullptr) {
+      q.scales.assign(blocks, fixed->scale);
+      if (!q.zero_points.empty()) q.zero_points.assign(blocks, fixed->zero_point);
+      counts_.merge(q.template fill<false>(x, block, activations_, ex));
+    } else {
+      counts_.merge(q.template fill<true>(x, block, activations_, ex));
+    }
+    gemm(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()), weights_,
+         dequantization{.row_scales = q.scales,
+                        .column_scales = scales_,
+                        .bias = bias(),
+                        .row_zero_points = q.zero_points,
+                        .column_zero_points = zero_points_},
+         y, ex);
+  }
+  template <executor Executor>
+  void run(matrix_view<const float> x, matrix_view<float> y, block_shape block, const params* fixed,
+           const Executor& ex) const {
+    require_shapes(x, y);
+    if (y.empty()) return;
+    if (activations_.is_signed) return run<std::int8_t>(x, y, block, fixed, ex);
+    run<std::uint8_t>(x, y, block, fixed, ex);
+  }
+
+  /// The twin's product of fake-quantized activations [m, in].
+  template <executor Executor>
+  void simulate_weights(matrix_view<const float> x, const simulated& result,
+                        const Executor& ex) const {
+    detail::simulate_product(
+        x, bias(),
+        [&](std::size_t j, std::span<float> w) {
+          const params p{scales_[scales_.size() == 1 ? 0 : j],
+                         zero_points_.empty() ? 0 : zero_points_[zero_points_.size() == 1 ? 0 : j],
+                         -128, 127};
+          for (std::size_t k = 0; k < w.size(); ++k) w[k] = dequantize(code(j, k), p);
+        },
+        result, ex);
+  }
+
+ private:
+  /// One code out of the panels (drawn in kernels/kernel.hpp).
+  [[nodiscard]] std::int8_t code(std::size_t j, std::size_t k) const {
+    const std::size_t nr = weights_.format().nr, group = weights_.kernel().k_group;
+    return weights_.panel(j / nr)[k / group * (nr * group) + j % nr * group + k % group];
+  }
+
+  packed_weights weights_;
+  std::vector<float> scales_;              ///< 1 or out
+  std::vector<std::int32_t> zero_points_;  ///< none, 1 or out
+  scheme activations_;
+  mutable detail::shared_counts counts_;
+};
+
+}  // namespace zeropoint::inline ZP_BASELINE

@@ -1,0 +1,57 @@
+// W8A8 with one scale for all activations, fixed beforehand from the range that an observer saw on
+// calibration data. What falls outside that grid later is clipped, and counted while the layer
+// runs: counts() is how a deployed model notices that its inputs have moved.
+#pragma once
+
+#include <zeropoint/nn/integer_linear.hpp>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+struct static_linear_options {
+  scheme activations = symmetric;
+  weight_granularity granularity = per_output_channel;  ///< or per_tensor; not per_group
+  scheme weights = symmetric;
+  const kernels::kernel* kernel = &kernels::best();
+};
+
+class static_linear : public integer_linear {
+ public:
+  /// w [out, in] or [in, out] by its type, bias [out] or empty, `range` of the activations in real
+  /// units (an observer's range()). Throws `error` for a range that is not finite, a bias of another
+  /// size, weights that are not finite or in groups, too many inputs for 32-bit sums, a kernel that
+  /// does not run here.
+  template <weight Weight>
+  static_linear(const Weight& w, std::span<const float> bias, value_range range,
+                const static_linear_options& options = {})
+      : integer_linear(quantized_weight(w, options.granularity, options.weights), bias,
+                       options.activations, options.granularity.is_grouped(), *options.kernel),
+        params_(fit(range, options.activations)) {}
+
+  /// y [m, out] from x [m, in]. In x, NaN counts as zero and an infinity as the end of the grid.
+  template <executor Executor = serial>
+  void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
+    run(x, y, blocks_of(x, per_tensor), &params_, ex);
+  }
+
+  /// The twin (simulation.hpp). It counts nothing.
+  template <executor Executor = serial>
+  void simulate(matrix_view<const float> x, const simulated& result,
+                const Executor& ex = {}) const {
+    require_shapes(x, result.y);
+    aligned_buffer<float> fake(x.size());
+    detail::fake_quantize(x, params_, fake.data());
+    simulate_weights({fake.data(), x.rows(), x.cols()}, result, ex);
+  }
+  template <executor Executor = serial>
+  void simulate(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
+    simulate(x, simulated{y, {}}, ex);
+  }
+
+  /// Scale and zero point of the activations.
+  [[nodiscard]] const params& activation_params() const noexcept { return params_; }
+
+ private:
+  params params_;
+};
+
+}  // namespace zeropoint::inline ZP_BASELINE

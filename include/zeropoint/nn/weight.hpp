@@ -1,0 +1,139 @@
+// What all quantized linear layers share: the weight after quantization, addressed [out, in]
+// whatever the layout it came in, its params and what quantizing it cost.
+//
+//   y [m, out] = x [m, in] * W^T + bias,   W(j, k) = scale * (code(j, k) - zero_point)
+#pragma once
+
+#include <zeropoint/base/executor.hpp>
+#include <zeropoint/math/quantize.hpp>
+
+#include <functional>
+#include <utility>
+#include <vector>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// Which weights share one scale, chosen at run time: per_tensor, per_output_channel (the default
+/// of every layer) or per_group{size}.
+class weight_granularity {
+ public:
+  constexpr weight_granularity(per_tensor_t) noexcept : kind_(kind::tensor) {}           // NOLINT
+  constexpr weight_granularity(per_output_channel_t) noexcept : kind_(kind::channel) {}  // NOLINT
+  constexpr weight_granularity(per_group g) noexcept : kind_(kind::group), group_(g) {}  // NOLINT
+
+  [[nodiscard]] constexpr bool is_grouped() const noexcept { return kind_ == kind::group; }
+  /// f(per_tensor), f(per_output_channel) or f(per_group{...}).
+  template <class F>
+  decltype(auto) visit(F&& f) const {
+    if (kind_ == kind::tensor) return f(per_tensor);
+    if (kind_ == kind::channel) return f(per_output_channel);
+    return f(group_);
+  }
+
+ private:
+  enum class kind : std::uint8_t { tensor, channel, group };
+  kind kind_;
+  per_group group_{};
+};
+
+/// A linear_weight or conv1d_weight as int8 codes. Layers build their own form from it and let it
+/// go.
+class quantized_weight {
+ public:
+  /// Throws `error` for an unsigned scheme or a weight that is not finite.
+  template <weight Weight>
+  quantized_weight(const Weight& w, weight_granularity granularity, const scheme& s)
+      : is_transposed_(Weight::output == axis::columns) {
+    ZP_REQUIRE(s.is_signed, "linear: weights need a signed scheme, got codes ", s.qmin(), " .. ",
+               s.qmax());
+    auto [codes, damage] =
+        granularity.visit([&](const auto& g) { return quantize<std::int8_t>(w, g, s); });
+    codes_ = std::move(codes);
+    statistics_ = damage;
+  }
+
+  [[nodiscard]] std::size_t out() const noexcept {
+    return is_transposed_ ? codes_.cols() : codes_.rows();
+  }
+  [[nodiscard]] std::size_t in() const noexcept {
+    return is_transposed_ ? codes_.rows() : codes_.cols();
+  }
+  [[nodiscard]] std::int8_t code(std::size_t j, std::size_t k) const {
+    return is_transposed_ ? codes_.values()(k, j) : codes_.values()(j, k);
+  }
+  [[nodiscard]] params params_at(std::size_t j, std::size_t k) const {
+    return is_transposed_ ? codes_.params_at(k, j) : codes_.params_at(j, k);
+  }
+  /// Consecutive inputs k that share one params.
+  [[nodiscard]] std::size_t group_size() const noexcept {
+    return is_transposed_ ? codes_.block().rows : codes_.block().cols;
+  }
+  /// One per tensor or per output, in order of outputs. Not for groups.
+  [[nodiscard]] std::span<const float> scales() const noexcept { return codes_.scales(); }
+  [[nodiscard]] std::span<const std::int32_t> zero_points() const noexcept {
+    return codes_.zero_points();
+  }
+  [[nodiscard]] const quantization_statistics& statistics() const noexcept { return statistics_; }
+  /// Bytes in a file: codes packed to their bits output by output, a float per scale, a byte per
+  /// zero point.
+  [[nodiscard]] std::size_t stored_bytes() const noexcept {
+    const auto bits = static_cast<std::size_t>(codes_.scheme().bits);
+    return out() * ((in() * bits + 7) / 8) + scales().size() * sizeof(float) + zero_points().size();
+  }
+
+ private:
+  quantized_matrix<std::int8_t> codes_;
+  quantization_statistics statistics_;
+  bool is_transposed_;
+};
+
+/// Shape, bias and the account of the weights: the same for every layer.
+class linear_base {
+ public:
+  [[nodiscard]] std::size_t in() const noexcept { return in_; }
+  [[nodiscard]] std::size_t out() const noexcept { return out_; }
+  [[nodiscard]] std::span<const float> bias() const noexcept { return bias_; }
+  /// What quantizing the weights cost.
+  [[nodiscard]] const quantization_statistics& weight_statistics() const noexcept {
+    return statistics_;
+  }
+  /// Bytes the weights take in a file, without the bias.
+  [[nodiscard]] std::size_t stored_bytes() const noexcept { return stored_bytes_; }
+
+ protected:
+  linear_base(const quantized_weight& w, std::span<const float> bias)
+      : in_(w.in()),
+        out_(w.out()),
+        bias_(bias.begin(), bias.end()),
+        statistics_(w.statistics()),
+        stored_bytes_(w.stored_bytes()) {
+    ZP_REQUIRE(bias.empty() || bias.size() == out_, "linear: ", bias.size(),
+               " bias values, expected 0 or ", out_);
+  }
+
+  /// x [m, in], y [m, out], no shared bytes.
+  void require_shapes(matrix_view<const float> x, matrix_view<const float> y) const {
+    ZP_REQUIRE(x.cols() == in_, "linear: x has ", x.cols(), " columns, the layer has ", in_,
+               " inputs");
+    ZP_REQUIRE(y.cols() == out_, "linear: y has ", y.cols(), " columns, the layer has ", out_,
+               " outputs");
+    ZP_REQUIRE(x.rows() == y.rows(), "linear: x has ", x.rows(), " rows, y has ", y.rows());
+    if (x.empty() || y.empty()) return;
+    const float *x_end = &x(x.rows() - 1, in_ - 1), *y_end = &y(y.rows() - 1, out_ - 1);
+    const std::less<const float*> before;
+    ZP_REQUIRE(before(x_end, y.data()) || before(y_end, x.data()),
+               "linear: x and y share memory: x of ", x.rows(), " x ", in_, ", y of ", y.rows(),
+               " x ", out_);
+  }
+  [[nodiscard]] float bias_at(std::size_t j) const noexcept {
+    return bias_.empty() ? 0.0f : bias_[j];
+  }
+
+ private:
+  std::size_t in_, out_;
+  std::vector<float> bias_;
+  quantization_statistics statistics_;
+  std::size_t stored_bytes_;
+};
+
+}  // namespace zeropoint::inline ZP_BASELINE
