@@ -52,7 +52,7 @@ struct rank_one {
 
 /// m rows times one panel. Arrays over columns have nr readable elements, of which n are live.
 /// Nothing is read outside them, nothing is written outside m x n outputs; no alignment is assumed
-/// of `a` and the outputs, 64 bytes of `b`.
+/// of `a` and the outputs, `b` as the packing left it (64 bytes, then whole panels).
 struct panel_job {
   std::size_t m = 0;         ///< rows, >= 1
   std::size_t n = 0;         ///< live columns, 1 .. nr
