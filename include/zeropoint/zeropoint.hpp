@@ -29,4 +29,6 @@
 
 #include <zeropoint/gemm/gemm.hpp>
 #include <zeropoint/gemm/gemv.hpp>
+
+#include <zeropoint/nn/linear.hpp>
 // clang-format on
