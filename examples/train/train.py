@@ -17,6 +17,7 @@ import torch
 import torch.nn.functional as F
 
 VOCAB, WIDTH, LAYERS, HEADS, CONTEXT = 4096, 256, 4, 4, 256
+SEED = 1  # of the order of the text; --seed is that of the weights
 
 
 class Block(torch.nn.Module):
@@ -146,8 +147,8 @@ def main():
     parser.add_argument("--save-state", help="where to save that state, every 100 steps and at the end")
     parser.add_argument("--batch", type=int, default=8192, help="tokens per step")
     parser.add_argument("--micro", type=int, default=8, help="sequences per forward pass")
-    parser.add_argument("--lr-muon", type=float, default=2e-3)
-    parser.add_argument("--lr-adam", type=float, default=1.5e-3)
+    parser.add_argument("--lr-muon", type=float, default=3e-3)
+    parser.add_argument("--lr-adam", type=float, default=2e-3)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--device", default="cpu")
     args = parser.parse_args()
@@ -155,6 +156,8 @@ def main():
     torch.manual_seed(args.seed)
     torch.set_default_device(args.device)
     data = np.memmap(os.path.join(args.work, "tokens.u16"), dtype="<u2", mode="r")
+    # Windows in random order: a step of consecutive windows would see two or three documents only.
+    windows = np.random.default_rng(SEED).permutation((len(data) - 1) // CONTEXT)
     model = Model("relu" if args.layout == "opt" else "gelu")
     matrices = [p for n, p in model.named_parameters() if p.dim() == 2 and n.startswith("blocks")]
     others = [p for n, p in model.named_parameters() if not (p.dim() == 2 and n.startswith("blocks"))]
@@ -179,11 +182,12 @@ def main():
         rate = min(1.0, (step + 1) / warmup, (steps - step) / max(1, steps - stable))
         total = 0.0
         for _ in range(micros):
-            if position + per_micro + 1 > len(data):
+            if position + args.micro > len(windows):
                 position = 0
-            chunk = torch.from_numpy(data[position:position + per_micro + 1].astype(np.int64)).to(args.device)
-            position += per_micro
-            loss = model(chunk[:-1].view(-1, CONTEXT), chunk[1:].view(-1, CONTEXT)) / micros
+            rows = [data[w * CONTEXT:(w + 1) * CONTEXT + 1] for w in windows[position:position + args.micro]]
+            chunk = torch.from_numpy(np.stack(rows).astype(np.int64)).to(args.device)
+            position += args.micro
+            loss = model(chunk[:, :-1], chunk[:, 1:]) / micros
             loss.backward()
             total += loss.item()
         torch.nn.utils.clip_grad_norm_(others, 1.0)
@@ -203,7 +207,7 @@ def main():
             os.replace(args.save_state + ".part", args.save_state)
             export(model, args.layout, args.out, args.work)
     export(model, args.layout, args.out, args.work)
-    print(f"final smooth loss {smooth:.4f} nats/token; text positions {first} to {position}")
+    print(f"final smooth loss {smooth:.4f} nats/token; windows {first} to {position} of the shuffled text")
 
 
 if __name__ == "__main__":
