@@ -1,0 +1,175 @@
+// weight_only_linear: bit for bit the sum that its header defines, close to the exact product of
+// the dequantized weights, and blind to layout, kernel and executor.
+#include <nn/reference.hpp>
+
+#include <zeropoint/nn/weight_only.hpp>
+
+using test::matrix;
+namespace zp = zeropoint;
+
+namespace {
+
+struct shape {
+  std::size_t m, in, out;
+};
+const shape shapes[] = {{1, 1, 1},   {1, 128, 16}, {2, 7, 3},      {5, 129, 17},
+                        {3, 300, 5}, {4, 256, 48}, {260, 130, 33}, {7, 33, 100}};
+
+/// The definition: w' rounded once; blocks of 128 products summed in float; blocks, then the bias.
+matrix expected(const matrix& x, const matrix& w, const std::vector<float>& bias,
+                std::size_t group_height, std::size_t group_width, const zp::scheme& s) {
+  const auto wq = test::code_in_blocks(w, group_height, group_width, s);
+  matrix y(x.rows, w.rows);
+  for (std::size_t i = 0; i < x.rows; ++i) {
+    for (std::size_t j = 0; j < w.rows; ++j) {
+      volatile float total = 0;  // volatile: every operation rounds on its own
+      for (std::size_t first = 0; first < x.cols; first += 128) {
+        volatile float block = 0;
+        for (std::size_t k = first; k < std::min(x.cols, first + 128); ++k) {
+          volatile float weight = wq.by[j * w.cols + k].scale * static_cast<float>(wq.steps(j, k));
+          volatile float product = x(i, k) * weight;
+          block = block + product;
+        }
+        total = total + block;
+      }
+      y(i, j) = total + (bias.empty() ? 0.0f : bias[j]);
+    }
+  }
+  return y;
+}
+
+}  // namespace
+
+TEST_CASE("weight_only_linear equals its definition bit for bit") {
+  const auto seed = test::seed(31);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  for (const shape& s : shapes) {
+    const matrix x = test::normal_matrix(g, s.m, s.in, 3), w = test::normal_matrix(g, s.out, s.in);
+    const matrix wt = w.transposed();
+    const auto bias = test::normal_vector(g, s.out);
+    struct choice {
+      zp::weight_granularity granularity;
+      std::size_t height, width;
+    };
+    const choice choices[] = {{zp::per_tensor, s.out, s.in},
+                              {zp::per_output_channel, 1, s.in},
+                              {zp::per_group{32}, 1, 32},
+                              {zp::per_group{50}, 1, 50},  // crosses the blocks, ragged at the end
+                              {zp::per_group{1}, 1, 1},
+                              {zp::per_group{1000}, 1, s.in}};
+    for (const choice& c : choices) {
+      for (const zp::scheme& scheme : {zp::symmetric, zp::symmetric_full, zp::affine,
+                                       zp::symmetric.with_bits(4), zp::affine.with_bits(2)}) {
+        CAPTURE(s.m, s.in, s.out, c.width, scheme.qmin(), scheme.is_symmetric());
+        const matrix y = expected(x, w, bias, c.height, c.width, scheme);
+        for (const zp::kernels::kernel* kernel : test::kernels_here()) {
+          CAPTURE(kernel->name);
+          const zp::weight_only_options o{
+              .granularity = c.granularity, .weights = scheme, .kernel = kernel};
+          const zp::weight_only_linear rows(zp::linear_weight{w.view()}, bias, o);
+          const zp::weight_only_linear columns(zp::conv1d_weight{wt.view()}, bias, o);
+          REQUIRE(test::same_bits(test::apply(rows, x), y));
+          REQUIRE(test::same_bits(test::apply(columns, x), y));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("weight_only_linear gives the same bits on 1 to 4 threads and in any order") {
+  const auto seed = test::seed(32);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  const matrix x = test::normal_matrix(g, 600, 150), w = test::normal_matrix(g, 70, 150);
+  const zp::weight_only_linear layer(zp::linear_weight{w.view()});
+  const matrix y = test::apply(layer, x);
+  REQUIRE(test::same_bits(test::apply(layer, x, test::backwards{}), y));
+  for (std::size_t n = 1; n <= 4; ++n) {
+    REQUIRE(test::same_bits(test::apply(layer, x, test::threads{n}), y));
+  }
+  for (const std::size_t i : {0u, 255u, 256u, 599u}) {  // a row does not depend on the others
+    matrix row(1, x.cols);
+    for (std::size_t k = 0; k < x.cols; ++k) row(0, k) = x(i, k);
+    const matrix alone = test::apply(layer, row);
+    for (std::size_t j = 0; j < w.rows; ++j) REQUIRE(alone(0, j) == y(i, j));
+  }
+}
+
+TEST_CASE("weight_only_linear: the twin is the double product of the dequantized weights") {
+  const auto seed = test::seed(33);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  const matrix x = test::normal_matrix(g, 9, 301), w = test::normal_matrix(g, 37, 301);
+  const auto bias = test::normal_vector(g, 37);
+  for (const zp::scheme& scheme : {zp::symmetric, zp::affine}) {
+    const zp::weight_only_linear layer(zp::linear_weight{w.view()}, bias,
+                                       {.granularity = zp::per_group{64}, .weights = scheme});
+    const auto wq = test::code_in_blocks(w, 1, 64, scheme);
+    const matrix y = test::apply(layer, x), twin = test::simulate(layer, x);
+    for (std::size_t i = 0; i < x.rows; ++i) {
+      for (std::size_t j = 0; j < w.rows; ++j) {
+        double sum = 0, magnitude = std::fabs(bias[j]);
+        for (std::size_t k = 0; k < x.cols; ++k) {
+          const float weight = wq.by[j * w.cols + k].scale * static_cast<float>(wq.steps(j, k));
+          const double product = static_cast<double>(x(i, k)) * static_cast<double>(weight);
+          sum += product;
+          magnitude += std::fabs(product);
+        }
+        const double exact = sum + static_cast<double>(bias[j]);
+        REQUIRE(twin(i, j) == static_cast<float>(exact));
+        REQUIRE(std::fabs(static_cast<double>(y(i, j)) - exact) <=
+                layer.rounding_units() * 0x1p-24 * magnitude);
+      }
+    }
+  }
+}
+
+TEST_CASE("weight_only_linear propagates NaN and infinities, and only along their row") {
+  const auto seed = test::seed(34);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  const matrix w = test::normal_matrix(g, 19, 40);
+  matrix x = test::normal_matrix(g, 6, 40);
+  const zp::weight_only_linear layer(zp::linear_weight{w.view()});
+  const matrix clean = test::apply(layer, x);
+  x(1, 39) = std::numeric_limits<float>::quiet_NaN();
+  x(4, 0) = std::numeric_limits<float>::infinity();
+  const matrix y = test::apply(layer, x);
+  for (std::size_t j = 0; j < w.rows; ++j) {
+    REQUIRE(std::isnan(y(1, j)));
+    REQUIRE(!std::isfinite(y(4, j)));
+    for (const std::size_t i : {0u, 2u, 3u, 5u}) REQUIRE(y(i, j) == clean(i, j));
+  }
+}
+
+TEST_CASE("weight_only_linear accounts for its bytes and refuses wrong shapes") {
+  const matrix w(20, 100, 0.5f);
+  const zp::weight_only_linear layer(zp::linear_weight{w.view()}, {},
+                                     {.granularity = zp::per_group{32}});
+  REQUIRE(layer.stored_bytes() == 20 * 100 + 20 * 4 * 4);
+  REQUIRE(layer.weight_bytes() == 32 * 100 + 2 * 32 * 4 * 4);
+  const zp::weight_only_linear three(zp::linear_weight{w.view()}, {},
+                                     {.weights = zp::affine.with_bits(3)});
+  REQUIRE(three.stored_bytes() == 20 * 38 + 20 * 4 + 20);
+  REQUIRE(layer.weight_statistics().count == 2000);
+  REQUIRE(test::apply(layer, matrix(0, 100)).rows == 0);
+
+  const matrix no_inputs(2, 0);
+  const std::vector<float> bias{3, 4};
+  const matrix constant =
+      test::apply(zp::weight_only_linear(zp::linear_weight{no_inputs.view()}, bias), matrix(2, 0));
+  REQUIRE((constant(0, 0) == 3 && constant(1, 1) == 4));
+
+  matrix x(2, 99), y(2, 20);
+  REQUIRE(test::contains(test::error_of([&] { layer(x.view(), y.view()); }),
+                         "x has 99 columns, the layer has 100 inputs"));
+  REQUIRE(test::contains(
+      test::error_of([&] { zp::weight_only_linear(zp::linear_weight{w.view()}, bias); }),
+      "2 bias values, expected 0 or 20"));
+  REQUIRE(test::contains(test::error_of([&] {
+                           zp::weight_only_linear(zp::linear_weight{w.view()}, {},
+                                                  {.granularity = zp::per_group{0}});
+                         }),
+                         "size 0"));
+}
