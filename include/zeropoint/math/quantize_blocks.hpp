@@ -95,7 +95,7 @@ void quantize_column_tile(matrix_view<const float> x, std::size_t i, std::size_t
   constexpr std::size_t block = elementwise::block;
   std::array<Accumulator, column_tile> damage;
   alignas(64) float gathered[column_tile][block];
-  alignas(64) T column[block];
+  alignas(64) T column[block], tile[block][column_tile];
   for (std::size_t r = 0; r < rows; r += block) {
     const std::size_t height = std::min(block, rows - r);
     for (std::size_t k = 0; k < height; ++k) {
@@ -105,7 +105,10 @@ void quantize_column_tile(matrix_view<const float> x, std::size_t i, std::size_t
     for (std::size_t c = 0; c < n; ++c) {
       elementwise::quantize_row(gathered[c], height, quantizer<Rounding>(table[b + c]), column,
                                 damage[c]);
-      for (std::size_t k = 0; k < height; ++k) codes(i + r + k, j + c) = column[k];
+      for (std::size_t k = 0; k < height; ++k) tile[k][c] = column[k];
+    }
+    for (std::size_t k = 0; k < height; ++k) {
+      std::memcpy(codes.row(i + r + k).data() + j, tile[k], n * sizeof(T));
     }
   }
   for (std::size_t c = 0; c < n && !results.empty(); ++c) results[b + c] = damage[c].result();

@@ -212,21 +212,26 @@ class statistics_accumulator {
     return static_cast<float>(x - scale * static_cast<double>(steps));
   }
 
+  // One simple loop per step: each becomes SIMD on every compiler, one loop for all does not.
   void add_clean(const float* x, const float* steps, float scale) noexcept {
     const auto s = static_cast<double>(scale);
+    alignas(64) double value[block], e_wide[block];
+    alignas(64) float e[block];
+    for (std::size_t i = 0; i < block; ++i) value[i] = static_cast<double>(x[i]);
+    for (std::size_t i = 0; i < block; ++i) e[i] = std::fabs(error(value[i], steps[i], s));
+    for (std::size_t i = 0; i < block; ++i) e_wide[i] = static_cast<double>(e[i]);
     sums signal = signal_, rounding = rounding_;
     std::array<float, lanes> max = max_;
-    std::int32_t underflow = 0;
     for (std::size_t k = 0; k < block; k += lanes) {
-      for (std::size_t l = 0; l < lanes; ++l) {
-        const auto value = static_cast<double>(x[k + l]);
-        const float e = error(value, steps[k + l], s);
-        const float magnitude = std::fabs(e);
-        signal[l] += value * value;
-        rounding[l] += static_cast<double>(e) * static_cast<double>(e);
-        max[l] = max[l] < magnitude ? magnitude : max[l];
-      }
+      for (std::size_t l = 0; l < lanes; ++l) signal[l] += value[k + l] * value[k + l];
     }
+    for (std::size_t k = 0; k < block; k += lanes) {
+      for (std::size_t l = 0; l < lanes; ++l) rounding[l] += e_wide[k + l] * e_wide[k + l];
+    }
+    for (std::size_t k = 0; k < block; k += lanes) {
+      for (std::size_t l = 0; l < lanes; ++l) max[l] = max[l] < e[k + l] ? e[k + l] : max[l];
+    }
+    std::int32_t underflow = 0;
     for (std::size_t i = 0; i < block; ++i) {
       underflow +=
           static_cast<std::int32_t>(steps[i] == 0.0f) & static_cast<std::int32_t>(x[i] != 0.0f);
