@@ -9,7 +9,7 @@ add_library(zp_developer INTERFACE)
 target_link_libraries(zp_developer INTERFACE zeropoint::zeropoint Threads::Threads)
 target_compile_options(zp_developer INTERFACE -Wall -Wextra -Wconversion -Wshadow -Wno-psabi)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
-  # GCC 12 sees an overlapping copy in every "text" + std::string (its bug 105651, fixed in 13).
+  # GCC 12 sees an overlapping copy in every "text" + std::string (gone in 13).
   target_compile_options(zp_developer INTERFACE -Wno-restrict)
 endif()
 if(ZP_SANITIZE)
