@@ -23,6 +23,9 @@
 #include <zeropoint/math/elementwise.hpp>
 #include <zeropoint/math/quantized_matrix.hpp>
 #include <zeropoint/math/quantize.hpp>
+#include <zeropoint/math/observer.hpp>
+#include <zeropoint/math/packed_int4.hpp>
+#include <zeropoint/math/requantize.hpp>
 
 #include <zeropoint/kernels/kernel.hpp>
 #include <zeropoint/kernels/registry.hpp>

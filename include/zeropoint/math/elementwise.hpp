@@ -75,6 +75,20 @@ template <class Arch = xsimd::default_arch>
           *std::max_element(highs, highs + width) + 0.0f};
 }
 
+/// How many elements are NaN or infinite.
+[[nodiscard]] inline std::uint64_t count_non_finite(std::span<const float> x) noexcept {
+  std::uint64_t n = 0;
+  for_each_block(x.data(), x.size(), 0.0f, [&](const float* p, std::size_t, std::size_t) {
+    std::int32_t in_block = 0;
+    for (std::size_t k = 0; k < block; ++k) {
+      in_block +=
+          static_cast<std::int32_t>(!(std::fabs(p[k]) <= std::numeric_limits<float>::max()));
+    }
+    n += static_cast<std::uint64_t>(in_block);
+  });
+  return n;
+}
+
 /// into[j] = max(into[j], |row[j]|) over the finite elements: column ranges, one row at a time.
 template <class Arch = xsimd::default_arch>
 void absmax_columns(std::span<const float> row, std::span<float> into) noexcept {

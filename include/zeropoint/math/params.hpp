@@ -1,10 +1,12 @@
-// What a quantization is: the affine map  real = scale * (q - zero_point),  q an integer in [qmin,
-// qmax].
+// What a quantization is: the affine map
 //
-//   scheme       which integers there are and where zero sits:  symmetric, symmetric_full, affine
+//   real = scale * (q - zero_point),  q an integer in [qmin, qmax]
+//
+//   scheme       which integers there are and where zero sits: symmetric, symmetric_full, affine
 //   params       one scale and one zero point
-//   granularity  how many params a matrix has: per_tensor, per_row, per_column, per_output_channel,
-//   per_group fit          from the range of the values and a scheme to params
+//   fit          from the range of the values and a scheme to params
+//   granularity  how many params a matrix has: per_tensor, per_row, per_column,
+//                per_output_channel, per_group
 //
 // docs/quantization.md derives all of it. Read quantize.hpp next.
 #pragma once
@@ -12,6 +14,7 @@
 #include <zeropoint/base/error.hpp>
 #include <zeropoint/base/matrix_view.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -23,10 +26,10 @@ enum class symmetry : std::uint8_t { narrow, full, affine };
 
 /// Which integers a quantization may use: 2 to 8 bits, signed or unsigned storage.
 ///
-///   bits 8, signed      qmin  qmax   zero point           8 bits, unsigned   qmin  qmax   zero
-///   point symmetric           -127   127   0                                          1   255 128
-///   symmetric_full      -128   127   0                                          0   255   128
-///   affine              -128   127   -128..127                                  0   255   0..255
+///   8 bits           signed: qmin  qmax  zero point     unsigned: qmin  qmax  zero point
+///   symmetric                -127   127           0                  1   255         128
+///   symmetric_full           -128   127           0                  0   255         128
+///   affine                   -128   127   -128..127                  0   255      0..255
 struct scheme {
   symmetry kind = symmetry::narrow;
   int bits = 8;
@@ -52,10 +55,12 @@ struct scheme {
   friend constexpr bool operator==(const scheme&, const scheme&) = default;
 };
 
-inline constexpr scheme symmetric{symmetry::narrow, 8,
-                                  true};  ///< -127..127, nothing clips; the default
-inline constexpr scheme symmetric_full{symmetry::full, 8, true};  ///< -128..127
-inline constexpr scheme affine{symmetry::affine, 8, true};        ///< -128..127 with a zero point
+/// -127..127, nothing clips: the default.
+inline constexpr scheme symmetric{symmetry::narrow, 8, true};
+/// -128..127.
+inline constexpr scheme symmetric_full{symmetry::full, 8, true};
+/// -128..127 with a zero point.
+inline constexpr scheme affine{symmetry::affine, 8, true};
 
 /// The real values a quantization has to cover. Both ends finite, min <= max.
 struct value_range {
@@ -64,8 +69,7 @@ struct value_range {
 };
 
 /// One affine map: real = scale * (q - zero_point), q clamped to [qmin, qmax]. scale is finite and
-/// at least the smallest normal float, so that 1/scale is finite too; zero_point lies in [qmin,
-/// qmax].
+/// at least the smallest normal float, so that 1/scale is finite too; qmin <= zero_point <= qmax.
 struct params {
   float scale = 1;
   std::int32_t zero_point = 0;
@@ -80,15 +84,17 @@ struct params {
 };
 
 /// The params of a scheme that cover a range, which is first widened to contain zero (padding, ReLU
-/// and missing values are zeros, and they must cost nothing).
+/// and missing values are zeros, and they must cost nothing). For 8 bits, other widths likewise:
 ///
-///   symmetric       scale = absmax / 127:              the extreme maps to exactly +-127, nothing
-///   clips symmetric_full  scale = max(min / -128, max / 127): nothing clips, one more code affine
-///   scale = (max - min) / 255,  zero_point = round_to_even(qmin - min / scale)
+///   symmetric       scale = absmax / 127: the extreme maps to exactly +-127, nothing clips
+///   symmetric_full  scale = max(min / -128, max / 127): nothing clips, one more code
+///   affine          scale = (max - min) / 255, zero_point = round_to_even(qmin - min / scale)
 ///
-/// computed for 8 bits; other widths likewise. Affine arithmetic is in double. A range of only zero
-/// gives scale 1. A scale below the smallest normal float is raised to it. Throws `error` for a
-/// non-finite or empty range.
+/// Affine arithmetic is in double. Because the zero point is rounded, an end of an affine range may
+/// lie up to half a step outside the grid; when that is an exact tie it counts as clipped, and its
+/// error is still half a step. A range of only zero gives scale 1. A scale below the smallest
+/// normal float is raised to it; one that would make an end of the grid infinite is lowered. Throws
+/// `error` for a range that is not finite or has min > max.
 [[nodiscard]] inline params fit(value_range range, scheme s) {
   ZP_REQUIRE(s.bits >= 2 && s.bits <= 8, "fit: ", s.bits, " bits, expected 2 to 8");
   ZP_REQUIRE(std::isfinite(range.min) && std::isfinite(range.max) && range.min <= range.max,
@@ -99,6 +105,14 @@ struct params {
     if (!s.is_symmetric()) p.zero_point = s.is_signed ? 0 : s.qmin();
     return p;
   }
+  // Only within half a step of the largest float: -3.4e38 .. 3.4e38 would put -128 at -infinity.
+  const auto finite_ends = [](params q) {
+    const auto steps = static_cast<float>(std::max(q.zero_point - q.qmin, q.qmax - q.zero_point));
+    while (!std::isfinite(q.scale * steps)) {
+      q.scale = std::nextafter(std::fmin(q.scale, std::numeric_limits<float>::max() / steps), 0.0f);
+    }
+    return q;
+  };
   const auto raised = [](float scale) {
     return std::fmax(scale, std::numeric_limits<float>::min());
   };
@@ -106,17 +120,16 @@ struct params {
              above = static_cast<float>(s.qmax() - s.middle());
   if (s.is_symmetric()) {
     p.scale = raised(std::fmax(-low / below, high / above));
-    return p;
+    return finite_ends(p);
   }
   const double steps = s.qmax() - s.qmin();
   p.scale = raised(static_cast<float>((static_cast<double>(high) - low) / steps));
   const double zero = std::nearbyint(s.qmin() - static_cast<double>(low) / p.scale);
   p.zero_point = static_cast<std::int32_t>(std::fmin(std::fmax(zero, s.qmin()), s.qmax()));
-  return p;
+  return finite_ends(p);
 }
 
-// --- granularity: which elements share one params
-// -----------------------------------------------------------
+// --- granularity: which elements share one params -----------------------------------------------
 
 /// The axis of a matrix along which params change.
 enum class axis : std::uint8_t { rows, columns };
@@ -125,16 +138,15 @@ struct per_tensor_t {};
 template <axis Axis>
 struct per_channel_t {};
 struct per_output_channel_t {};
-/// Blocks of `size` consecutive elements along K (the summed dimension); a ragged last group is
-/// legal.
+/// Blocks of `size` consecutive elements along K, the summed dimension of a weight; the last group
+/// may be shorter.
 struct per_group {
   std::size_t size = 128;
 };
 
-inline constexpr per_tensor_t per_tensor;            ///< one params for all elements
-inline constexpr per_channel_t<axis::rows> per_row;  ///< one per row; of activations: per token
-inline constexpr per_channel_t<axis::rows>
-    per_token;  ///< the same thing, said of activations [tokens, in]
+inline constexpr per_tensor_t per_tensor;                  ///< one params for all elements
+inline constexpr per_channel_t<axis::rows> per_row;        ///< one per row
+inline constexpr per_channel_t<axis::rows> per_token;      ///< the same, said of [tokens, channels]
 inline constexpr per_channel_t<axis::columns> per_column;  ///< one per column
 /// One per output channel of a *weight*: rows of a linear_weight, columns of a conv1d_weight. A
 /// bare matrix is refused at compile time: nothing says which of its axes is the output.

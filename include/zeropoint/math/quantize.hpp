@@ -13,6 +13,8 @@
 #include <zeropoint/base/executor.hpp>
 #include <zeropoint/math/quantized_matrix.hpp>
 
+#include <utility>
+
 namespace zeropoint::inline ZP_BASELINE {
 
 // --- one value ----------------------------------------------------------------------------------

@@ -1,0 +1,256 @@
+// Observers: values stream in, a range for fit() comes out.
+//
+//   min_max          smallest and largest value
+//   absmax           -m .. m with m the largest |x|
+//   moving_average   m += c * (batch - m) of the batches' minima and maxima
+//   percentile       the smallest bound that p % of |x| lie within
+//   column_absmax    the largest |x| of every column (channel) of [tokens, channels]
+//
+// NaN and infinities are skipped and counted; a range of no finite value is an error, never a NaN
+// scale. All but moving_average forget the order: observe(a), observe(b), merge() in any order and
+// split give the same state bit for bit.
+#pragma once
+
+#include <zeropoint/math/elementwise.hpp>
+
+#include <concepts>
+#include <utility>
+#include <vector>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+template <class O>
+concept observer = requires(O& o, const O& seen, std::span<const float> x) {
+  o.observe(x);
+  { seen.range() } -> std::same_as<value_range>;
+  { seen.count() } -> std::same_as<std::uint64_t>;
+  { seen.non_finite() } -> std::same_as<std::uint64_t>;
+};
+
+/// Smallest and largest finite value.
+class min_max {
+ public:
+  void observe(std::span<const float> x) noexcept {
+    const std::uint64_t skipped = elementwise::count_non_finite(x);
+    non_finite_ += skipped;
+    count_ += x.size() - skipped;
+    const value_range r = elementwise::min_max(x);
+    range_ = {std::min(range_.min, r.min), std::max(range_.max, r.max)};
+  }
+  void observe(matrix_view<const float> x) noexcept {
+    for (std::size_t i = 0; i < x.rows(); ++i) observe(x.row(i));
+  }
+  void merge(const min_max& other) noexcept {
+    range_ = {std::min(range_.min, other.range_.min), std::max(range_.max, other.range_.max)};
+    count_ += other.count_;
+    non_finite_ += other.non_finite_;
+  }
+  /// Throws `error` when no finite value was seen.
+  [[nodiscard]] value_range range() const {
+    ZP_REQUIRE(count_ > 0, "observer: no finite value among ", non_finite_, ": no range");
+    return range_;
+  }
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }  ///< finite values seen
+  [[nodiscard]] std::uint64_t non_finite() const noexcept { return non_finite_; }
+  friend bool operator==(const min_max&, const min_max&) = default;
+
+ private:
+  value_range range_{std::numeric_limits<float>::infinity(),
+                     -std::numeric_limits<float>::infinity()};
+  std::uint64_t count_ = 0, non_finite_ = 0;
+};
+
+/// -m .. m with m the largest finite |x|.
+class absmax {
+ public:
+  void observe(std::span<const float> x) noexcept { extremes_.observe(x); }
+  void observe(matrix_view<const float> x) noexcept { extremes_.observe(x); }
+  void merge(const absmax& other) noexcept { extremes_.merge(other.extremes_); }
+  /// Throws `error` when no finite value was seen.
+  [[nodiscard]] value_range range() const {
+    const value_range r = extremes_.range();
+    const float m = std::max(std::fabs(r.min), std::fabs(r.max));
+    return {-m, m};
+  }
+  [[nodiscard]] std::uint64_t count() const noexcept { return extremes_.count(); }
+  [[nodiscard]] std::uint64_t non_finite() const noexcept { return extremes_.non_finite(); }
+  friend bool operator==(const absmax&, const absmax&) = default;
+
+ private:
+  min_max extremes_;
+};
+
+/// Exponential moving average of the minima and maxima of batches; the first batch sets it, a batch
+/// without a finite value is passed over. Its definition depends on the order of batches, so there
+/// is no merge().
+class moving_average {
+ public:
+  /// `rate` is the weight c of a new batch, in (0, 1]: 0.01 as in PyTorch and ONNX Runtime.
+  explicit moving_average(double rate = 0.01) : rate_(rate) {
+    ZP_REQUIRE(rate > 0 && rate <= 1, "moving_average: rate ", rate, ", expected 0 < rate <= 1");
+  }
+  /// One batch.
+  void observe(std::span<const float> x) noexcept {
+    observe(matrix_view<const float>(x.data(), x.empty() ? 0 : 1, x.size()));
+  }
+  /// One batch, however many rows.
+  void observe(matrix_view<const float> x) noexcept {
+    min_max batch;
+    batch.observe(x);
+    non_finite_ += batch.non_finite();
+    if (batch.count() == 0) return;
+    const value_range r = batch.range();
+    if (count_ == 0) {
+      min_ = static_cast<double>(r.min);
+      max_ = static_cast<double>(r.max);
+    } else {  // fma: one rounding on every compiler
+      min_ = std::fma(rate_, static_cast<double>(r.min) - min_, min_);
+      max_ = std::fma(rate_, static_cast<double>(r.max) - max_, max_);
+    }
+    count_ += batch.count();
+  }
+  /// Throws `error` when no finite value was seen.
+  [[nodiscard]] value_range range() const {
+    ZP_REQUIRE(count_ > 0, "observer: no finite value among ", non_finite_, ": no range");
+    return {static_cast<float>(min_), static_cast<float>(max_)};
+  }
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }
+  [[nodiscard]] std::uint64_t non_finite() const noexcept { return non_finite_; }
+
+ private:
+  double rate_, min_ = 0, max_ = 0;
+  std::uint64_t count_ = 0, non_finite_ = 0;
+};
+
+/// The smallest bound on a grid of bins that p % of the finite |x| lie within, as a symmetric range
+/// clipped to the smallest and largest value seen.
+///
+/// The histogram has 4096 bins of width 2^e, e the smallest with max|x| < 4096 * 2^e. When a larger
+/// value arrives, pairs of bins are added up: floor(floor(y) / 2) = floor(y / 2), so the counts are
+/// those of a histogram that knew the maximum from the start. The bound is at most one bin, that is
+/// at most max|x| / 2048, above the exact percentile, and never below it.
+class percentile {
+ public:
+  static constexpr std::size_t bins = 4096;
+
+  /// `percent` in (0, 100], rounded to a multiple of 0.0001.
+  explicit percentile(double percent = 99.9)
+      : parts_per_million_(static_cast<std::uint64_t>(
+            percent > 0 && percent <= 100 ? std::llround(percent * 10000.0) : 0)),
+        counts_(bins, 0) {
+    ZP_REQUIRE(parts_per_million_ > 0, "percentile: ", percent, ", expected 0.0001 to 100");
+  }
+
+  void observe(std::span<const float> x) noexcept {
+    extremes_.observe(x);
+    const float m = elementwise::absmax(x);
+    if (m > 0) coarsen(exponent_of(m));
+    const double per_bin = std::ldexp(1.0, -exponent_);
+    for (const float v : x) {
+      const float a = std::fabs(v);
+      if (!(a <= std::numeric_limits<float>::max())) continue;
+      ++counts_[static_cast<std::size_t>(static_cast<double>(a) * per_bin)];  // exact product
+    }
+  }
+  void observe(matrix_view<const float> x) noexcept {
+    for (std::size_t i = 0; i < x.rows(); ++i) observe(x.row(i));
+  }
+  /// Throws `error` when the two ask for different percentiles.
+  void merge(const percentile& other) {
+    ZP_REQUIRE(parts_per_million_ == other.parts_per_million_, "percentile: merge of ", percent(),
+               " % with ", other.percent(), " %");
+    extremes_.merge(other.extremes_);
+    coarsen(other.exponent_);
+    const int shift = std::min(exponent_ - other.exponent_, 31);
+    for (std::size_t b = 0; b < bins; ++b) counts_[b >> shift] += other.counts_[b];
+  }
+  /// Throws `error` when no finite value was seen.
+  [[nodiscard]] value_range range() const {
+    const value_range seen = extremes_.range();
+    const float largest = std::max(std::fabs(seen.min), std::fabs(seen.max));
+    const auto limit = static_cast<float>(std::min(bound(), static_cast<double>(largest)));
+    return {std::max(seen.min, -limit), std::min(seen.max, limit)};
+  }
+
+  [[nodiscard]] double percent() const noexcept {
+    return static_cast<double>(parts_per_million_) / 10000.0;
+  }
+  /// Width of a bin: what range() may be above the exact percentile.
+  [[nodiscard]] double resolution() const noexcept { return std::ldexp(1.0, exponent_); }
+  [[nodiscard]] std::uint64_t count() const noexcept { return extremes_.count(); }
+  [[nodiscard]] std::uint64_t non_finite() const noexcept { return extremes_.non_finite(); }
+  friend bool operator==(const percentile&, const percentile&) = default;
+
+ private:
+  static constexpr int bin_bits = 12;
+  static_assert(bins == std::size_t{1} << bin_bits);
+
+  /// The smallest e with m < bins * 2^e.
+  static int exponent_of(float m) noexcept { return std::ilogb(m) + 1 - bin_bits; }
+
+  void coarsen(int exponent) noexcept {
+    if (exponent <= exponent_) return;
+    const int shift = std::min(exponent - exponent_, 31);
+    for (std::size_t b = 1; b < bins; ++b) {
+      const std::uint64_t moved = std::exchange(counts_[b], 0);
+      counts_[b >> shift] += moved;
+    }
+    exponent_ = exponent;
+  }
+
+  /// Upper edge of the bin that holds the value of rank ceil(count * p), or of the last.
+  [[nodiscard]] double bound() const noexcept {
+    constexpr std::uint64_t million = 1000000;
+    const std::uint64_t n = count();
+    const std::uint64_t rank = n / million * parts_per_million_ +
+                               (n % million * parts_per_million_ + million - 1) / million;
+    std::uint64_t below = 0;
+    for (std::size_t b = 0; b < bins; ++b) {
+      below += counts_[b];
+      if (below >= rank) return static_cast<double>(b + 1) * resolution();
+    }
+    return static_cast<double>(bins) * resolution();
+  }
+
+  std::uint64_t parts_per_million_;
+  std::vector<std::uint64_t> counts_;
+  int exponent_ = -200;  // below the smallest float: only zeros so far
+  min_max extremes_;
+};
+
+/// The largest finite |x| of every column of [tokens, channels].
+class column_absmax {
+ public:
+  explicit column_absmax(std::size_t columns) : maxima_(columns, 0.0f) {}
+
+  /// Throws `error` when the number of columns is another.
+  void observe(matrix_view<const float> x) {
+    ZP_REQUIRE(x.cols() == maxima_.size(), "column_absmax: ", x.cols(), " columns, expected ",
+               maxima_.size());
+    for (std::size_t i = 0; i < x.rows(); ++i) {
+      non_finite_ += elementwise::count_non_finite(x.row(i));
+      elementwise::absmax_columns(x.row(i), std::span<float>(maxima_));
+    }
+    rows_ += x.rows();
+  }
+  void merge(const column_absmax& other) {
+    ZP_REQUIRE(other.maxima_.size() == maxima_.size(), "column_absmax: merge of ", maxima_.size(),
+               " with ", other.maxima_.size(), " columns");
+    for (std::size_t j = 0; j < maxima_.size(); ++j) {
+      maxima_[j] = std::max(maxima_[j], other.maxima_[j]);
+    }
+    rows_ += other.rows_;
+    non_finite_ += other.non_finite_;
+  }
+  /// One per column; 0 for a column that had no finite value but zeros.
+  [[nodiscard]] std::span<const float> maxima() const noexcept { return maxima_; }
+  [[nodiscard]] std::uint64_t rows() const noexcept { return rows_; }
+  [[nodiscard]] std::uint64_t non_finite() const noexcept { return non_finite_; }
+  friend bool operator==(const column_absmax&, const column_absmax&) = default;
+
+ private:
+  std::vector<float> maxima_;
+  std::uint64_t rows_ = 0, non_finite_ = 0;
+};
+
+}  // namespace zeropoint::inline ZP_BASELINE
