@@ -38,6 +38,7 @@ struct protocol {
   std::size_t stride = 0;            ///< equals window under chunk
   std::optional<std::uint32_t> bos;  ///< put once before the whole text, none per window
   std::string text;                  ///< file name of the text, without its folder
+  bool joined = true;                ///< lines joined as the HuggingFace dataset does
   std::string text_hash;             ///< FNV-1a 64 of the bytes of the text as read
   std::string ids_hash;              ///< FNV-1a 64 of the scored text's ids as uint32
   std::string calibration;           ///< file name; empty when no scheme needs it

@@ -2,7 +2,7 @@
 // quantization scheme puts its own in its place (experiments/schemes.hpp).
 #pragma once
 
-#include <zeropoint/base/matrix_view.hpp>
+#include <zeropoint/nn/parity.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -27,11 +27,6 @@ struct dense {
 /// Activations that a layer quantized, and how many of them fell outside its grid.
 struct clip_count {
   std::uint64_t clipped = 0, values = 0;
-  clip_count& operator+=(const clip_count& o) {
-    clipped += o.clipped;
-    values += o.values;
-    return *this;
-  }
 };
 
 /// Called by several threads at once, each with one window.
@@ -40,20 +35,28 @@ class linear {
   virtual ~linear() = default;
   /// x [tokens, in] are the tokens of one window: a scale "per tensor" is a scale per window, so
   /// that no result depends on how windows are batched. y [tokens, out].
-  virtual void apply(zeropoint::matrix_view<const float> x, zeropoint::matrix_view<float> y,
-                     clip_count& clips) const = 0;
+  virtual void apply(zeropoint::matrix_view<const float> x,
+                     zeropoint::matrix_view<float> y) const = 0;
+  /// Over all calls so far.
+  [[nodiscard]] virtual clip_count clips() const { return {}; }
+  /// Compares a quantized layer with its float-simulated twin on this input; a float layer has none.
+  virtual void check(const std::string& /*name*/, zeropoint::matrix_view<const float> /*x*/,
+                     zeropoint::parity_checker& /*checker*/) const {}
 };
+
+/// y = x * weight^T + bias with other weights of d's shape. Rows are multiplied in blocks of 256 that
+/// start at the window's first token, so the bits of a result do not depend on anything outside it.
+void multiply(const dense& d, const float* weight, zeropoint::matrix_view<const float> x,
+              zeropoint::matrix_view<float> y);
 
 /// In the order of transformer::linears().
 using linear_set = std::vector<std::unique_ptr<const linear>>;
 
-/// The float layer over weights that outlive it. Rows are multiplied in blocks of 256 that start at
-/// the window's first token, so the bits of a result do not depend on anything outside its window.
+/// The float layer over weights that outlive it.
 class float_linear final : public linear {
  public:
   explicit float_linear(const dense& d) : weights_(&d) {}
-  void apply(zeropoint::matrix_view<const float> x, zeropoint::matrix_view<float> y,
-             clip_count& clips) const override;
+  void apply(zeropoint::matrix_view<const float> x, zeropoint::matrix_view<float> y) const override;
 
  private:
   const dense* weights_;

@@ -11,17 +11,7 @@ using zeropoint::matrix_view;
 
 namespace {
 
-constexpr std::size_t row_block = 256;       // rows of one float product
 constexpr std::size_t attention_block = 64;  // queries that share one product with their keys
-
-void multiply(const dense& d, matrix_view<const float> x, matrix_view<float> y) {
-  const float* bias = d.bias.empty() ? nullptr : d.bias.data();
-  for (std::size_t i = 0; i < x.rows(); i += row_block) {
-    const std::size_t rows = std::min(row_block, x.rows() - i);
-    best_float_kernels().multiply_nt(rows, d.out, d.in, x.row(i).data(), x.stride(),
-                                     d.weight.data(), d.in, bias, y.row(i).data(), y.stride());
-  }
-}
 
 void normalise(const norm& n, float epsilon, matrix_view<const float> x, matrix_view<float> y) {
   best_float_kernels().layer_norm(
@@ -70,14 +60,25 @@ void embed(const transformer& m, std::span<const std::uint32_t> ids, matrix_view
   for (std::size_t t = 0; t < T; ++t) {
     std::copy_n(m.embedding.data() + ids[t] * E, E, tokens.row(t).data());
   }
-  if (m.project_in) multiply(*m.project_in, tokens, x);
+  if (m.project_in) multiply(*m.project_in, m.project_in->weight.data(), tokens, x);
   best_float_kernels().add(T * c.width, m.positions.data() + c.position_offset * c.width, x.data());
 }
 
 }  // namespace
 
-void float_linear::apply(matrix_view<const float> x, matrix_view<float> y, clip_count&) const {
-  multiply(*weights_, x, y);
+void multiply(const dense& d, const float* weight, matrix_view<const float> x,
+              matrix_view<float> y) {
+  constexpr std::size_t row_block = 256;
+  const float* bias = d.bias.empty() ? nullptr : d.bias.data();
+  for (std::size_t i = 0; i < x.rows(); i += row_block) {
+    const std::size_t rows = std::min(row_block, x.rows() - i);
+    best_float_kernels().multiply_nt(rows, d.out, d.in, x.row(i).data(), x.stride(), weight, d.in,
+                                     bias, y.row(i).data(), y.stride());
+  }
+}
+
+void float_linear::apply(matrix_view<const float> x, matrix_view<float> y) const {
+  multiply(*weights_, weights_->weight.data(), x, y);
 }
 
 std::vector<const dense*> transformer::linears() const {
@@ -135,7 +136,7 @@ void check_window(const transformer& model, std::span<const std::uint32_t> ids) 
 }
 
 void forward(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
-             workspace& w, matrix_view<float> hidden, clip_count& clips) {
+             workspace& w, matrix_view<float> hidden) {
   check_window(m, ids);
   const model_config& c = m.config;
   const std::size_t T = ids.size(), C = c.width;
@@ -153,18 +154,18 @@ void forward(const transformer& m, const linear_set& layers, std::span<const std
     std::size_t column = 0;
     for (const dense& d : b.qkv) {
       layers[next++]->apply(c.pre_norm ? h : x,
-                            matrix_view<float>(w.qkv.data() + column, T, d.out, 3 * C), clips);
+                            matrix_view<float>(w.qkv.data() + column, T, d.out, 3 * C));
       column += d.out;
     }
     attend(c, layer, matrix_view<const float>(w.qkv.data(), T, 3 * C), w.scores.data(), mixed);
-    layers[next++]->apply(mixed, h, clips);
+    layers[next++]->apply(mixed, h);
     best_float_kernels().add(T * C, h.data(), x.data());
     if (!c.pre_norm) normalise(b.attention_norm, c.norm_eps, x, x);
 
     if (c.pre_norm) normalise(b.mlp_norm, c.norm_eps, x, h);
-    layers[next++]->apply(c.pre_norm ? h : x, inner, clips);
+    layers[next++]->apply(c.pre_norm ? h : x, inner);
     activate(c.act, {inner.data(), inner.size()});
-    layers[next++]->apply(inner, h, clips);
+    layers[next++]->apply(inner, h);
     best_float_kernels().add(T * C, h.data(), x.data());
     if (!c.pre_norm) normalise(b.mlp_norm, c.norm_eps, x, x);
   }
@@ -174,7 +175,7 @@ void forward(const transformer& m, const linear_set& layers, std::span<const std
   } else {
     for (std::size_t t = 0; t < T; ++t) std::copy_n(x.row(t).data(), C, last.row(t).data());
   }
-  if (m.project_out) multiply(*m.project_out, last, hidden);
+  if (m.project_out) multiply(*m.project_out, m.project_out->weight.data(), last, hidden);
 }
 
 void apply_head(const transformer& m, matrix_view<const float> hidden, matrix_view<float> logits) {

@@ -59,13 +59,13 @@ struct workspace {
 /// of the head. T = ids.size() is 1..positions; ids are checked against the vocabulary. Runs on the
 /// calling thread; equal inputs give equal bits, whatever runs beside it.
 void forward(const transformer& model, const linear_set& layers, std::span<const std::uint32_t> ids,
-             workspace& w, zeropoint::matrix_view<float> hidden, clip_count& clips);
+             workspace& w, zeropoint::matrix_view<float> hidden);
 
 /// logits [rows, V] = hidden [rows, E] * head^T. Callers cut rows into blocks of `head_block` from
 /// the window's first row, so that bits do not depend on which rows they want.
 void apply_head(const transformer& model, zeropoint::matrix_view<const float> hidden,
                 zeropoint::matrix_view<float> logits);
-inline constexpr std::size_t head_block = 64;
+inline constexpr std::size_t head_block = 128;
 
 /// Throws input_error unless 1 <= ids.size() <= positions and every id is below V.
 void check_window(const transformer& model, std::span<const std::uint32_t> ids);

@@ -1,0 +1,127 @@
+// zp-lab perplexity: one table per model, and per planted twin, with the same numbers as JSON and CSV.
+#include <lab/cli/commands.hpp>
+#include <lab/experiments/run.hpp>
+#include <lab/experiments/schemes.hpp>
+#include <lab/io/file.hpp>
+
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#if !defined(ZP_LAB_DATA)
+#define ZP_LAB_DATA "examples/data"
+#endif
+
+namespace lab::cli {
+namespace {
+
+struct options {
+  std::vector<std::string> models;
+  std::string text = ZP_LAB_DATA "/wikitext-2-raw/wiki.test.raw";
+  std::string calibration = ZP_LAB_DATA "/wikitext-2-raw/wiki.valid.raw";
+  std::string schemes, protocol = "chunk", planted, json, csv;
+  std::size_t window = 0, stride = 0, max_tokens = 0, calibration_tokens = 16384, threads = 0;
+  bool plain_text = false, check_parity = false;
+};
+
+perplexity_options checked(const options& o) {
+  perplexity_options p;
+  p.models.assign(o.models.begin(), o.models.end());
+  p.text = o.text;
+  p.calibration = o.calibration;
+  p.schemes = parse_schemes(o.schemes);
+  p.rule = o.protocol == "stride" ? window_rule::stride : window_rule::chunk;
+  p.window = o.window;
+  p.stride = o.stride;
+  p.max_tokens = o.max_tokens;
+  p.calibration_tokens = o.calibration_tokens;
+  p.join_lines = !o.plain_text;
+  if (!o.planted.empty()) p.planted = plant::parse(o.planted);
+  p.check_parity = o.check_parity;
+  p.threads = o.threads > 0 ? o.threads : std::max(1u, std::thread::hardware_concurrency());
+  if (o.stride > 0 && p.rule == window_rule::chunk) {
+    throw input_error("--stride: only --protocol stride has one");
+  }
+  return p;
+}
+
+void write(const std::string& path, const std::string& text) {
+  if (path.empty()) return;
+  output_file out(path);
+  out.write(text);
+  out.finish();
+}
+
+void perplexity(const options& o) {
+  bool first = true;
+  const auto studies = run_perplexity(
+      checked(o),
+      [&](const study& s) {
+        std::cout << (first ? "" : "\n") << text_of(s) << "\n" << findings_of(s) << std::flush;
+        first = false;
+      },
+      [](const std::string& line) { std::cout << line << std::endl; });
+  write(o.json, json_of(studies));
+  write(o.csv, csv_of(studies));
+}
+
+}  // namespace
+
+void add_perplexity(CLI::App& app) {
+  auto* command =
+      app.add_subcommand("perplexity", "Measure a model under quantization schemes, side by side");
+  std::string schemes;
+  for (const std::string& s : scheme_names()) schemes += (schemes.empty() ? "" : ",") + s;
+  command->footer(
+      "Schemes: " + schemes +
+      "\nEmbeddings, norms, attention products and the head stay float. A scale \"per tensor\" of "
+      "w8a8-dynamic is\na scale per window.\n"
+      "Columns: loss in nats per token; its difference to fp32 with the standard error over "
+      "windows; perplexity;\nKL(fp32 || scheme) in nats per token; positions whose likeliest token "
+      "is fp32's; activations outside the grid;\nbytes of the linear layers in a file and in "
+      "memory; seconds on this machine.\n"
+      "Example: zp-lab perplexity --model gpt2 --text wiki.test.raw --calibration wiki.valid.raw "
+      "--schemes w8,w8a8-static");
+  auto o = std::make_shared<options>();
+  command->add_option("--model", o->models, "Folder of a model; may be given several times")
+      ->required()
+      ->type_name("DIR")
+      ->allow_extra_args(false);
+  command->add_option("--text", o->text, "Text to score (default: WikiText-2 raw test)")
+      ->type_name("FILE");
+  command
+      ->add_option("--calibration", o->calibration,
+                   "Text that static schemes take their ranges from (default: WikiText-2 raw "
+                   "validation, a slice)")
+      ->type_name("FILE");
+  command->add_option("--schemes", o->schemes, "Schemes, separated by commas (default: all)")
+      ->type_name("A,B,...");
+  command
+      ->add_option("--protocol", o->protocol,
+                   "chunk: disjoint windows, the tail dropped (GPTQ); stride: overlapping windows, "
+                   "only new tokens scored (HuggingFace)")
+      ->check(CLI::IsMember({"chunk", "stride"}));
+  command->add_option("--window", o->window, "Tokens of a window (default: all positions)");
+  command->add_option("--stride", o->stride, "With --protocol stride (default: half the window)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--max-tokens", o->max_tokens,
+                      "Use only the first N tokens of the text (default: all)");
+  command->add_option("--calibration-tokens", o->calibration_tokens,
+                      "Use the first N tokens of the calibration text (default: 16384)");
+  command->add_flag(
+      "--plain-text", o->plain_text,
+      "Read texts as they are; by default lines are joined as the HuggingFace dataset "
+      "does, which published numbers assume");
+  command
+      ->add_option("--plant", o->planted,
+                   "Also measure the planted twin: so many outlier channels, scaled by 2^POWER")
+      ->type_name("CHANNELS:POWER");
+  command->add_flag("--check-parity", o->check_parity,
+                    "First compare every quantized layer with its float-simulated twin");
+  command->add_option("--json", o->json, "Also write the numbers as JSON")->type_name("FILE");
+  command->add_option("--csv", o->csv, "Also write the numbers as CSV")->type_name("FILE");
+  command->add_option("--threads", o->threads, "Threads (default: all processors)");
+  command->callback([o] { perplexity(*o); });
+}
+
+}  // namespace lab::cli

@@ -1,0 +1,26 @@
+// What the inputs of the linear layers look like on text that is not scored: the float model runs
+// over it and observers watch every input.
+#pragma once
+
+#include <lab/experiments/protocol.hpp>
+#include <lab/models/transformer.hpp>
+#include <zeropoint/math/params.hpp>
+
+#include <functional>
+
+namespace lab {
+
+/// Ranges per linear layer, in the order of transformer::linears().
+struct calibration {
+  std::vector<zeropoint::value_range> min_max;     ///< smallest and largest value
+  std::vector<zeropoint::value_range> percentile;  ///< what 99.9 % of |x| lie within, as -r .. r
+  std::size_t tokens = 0;
+};
+
+/// Runs the float model over the windows (all their tokens count). Windows are observed one by one
+/// and merged in order: the result does not depend on `threads`. `report` hears the windows done.
+[[nodiscard]] calibration calibrate(const transformer& model, std::span<const std::uint32_t> ids,
+                                    std::span<const window> windows, std::size_t threads,
+                                    const std::function<void(std::size_t)>& report = {});
+
+}  // namespace lab

@@ -1,0 +1,121 @@
+// The same numbers for scripts: JSON and CSV.
+#include <lab/report/format.hpp>
+#include <lab/report/study.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <cmath>
+#include <functional>
+#include <vector>
+
+namespace lab {
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+json number(double x) {
+  return std::isfinite(x) ? json(x) : json(nullptr);
+}
+
+/// Columns in the order in which they are written.
+struct column {
+  const char* name;
+  std::function<json(const measurement&)> value;
+};
+
+const std::vector<column>& columns() {
+  static const std::vector<column> all = {
+      {"model", [](const measurement& m) { return json(m.model); }},
+      {"variant", [](const measurement& m) { return json(m.variant); }},
+      {"scheme", [](const measurement& m) { return json(m.scheme); }},
+      {"loss", [](const measurement& m) { return number(m.loss); }},
+      {"delta", [](const measurement& m) { return number(m.delta); }},
+      {"delta_se", [](const measurement& m) { return number(m.delta_se); }},
+      {"ppl", [](const measurement& m) { return number(m.ppl); }},
+      {"kl", [](const measurement& m) { return number(m.kl); }},
+      {"top1", [](const measurement& m) { return number(m.top1); }},
+      {"clipped", [](const measurement& m) { return number(m.clipped); }},
+      {"weight_bytes", [](const measurement& m) { return json(m.weight_bytes); }},
+      {"weight_bytes_memory", [](const measurement& m) { return json(m.weight_bytes_memory); }},
+      {"tokens", [](const measurement& m) { return json(m.tokens); }},
+      {"seconds", [](const measurement& m) { return number(m.seconds); }}};
+  return all;
+}
+
+json protocol_of(const study& s) {
+  const lab::protocol& p = s.protocol;
+  return {{"name", name(p.rule)},
+          {"window", p.window},
+          {"stride", p.stride},
+          {"bos", p.bos ? json(*p.bos) : json(nullptr)},
+          {"tokens", p.scored},
+          {"windows", p.windows},
+          {"text", p.text},
+          {"lines_joined", p.joined},
+          {"text_fnv1a64", p.text_hash},
+          {"ids_fnv1a64", p.ids_hash},
+          {"calibration", p.calibration_tokens > 0 ? json(p.calibration) : json(nullptr)},
+          {"calibration_tokens", p.calibration_tokens}};
+}
+
+/// Replaces what is not UTF-8 (a folder may be called anything).
+std::string dump(const json& j, int indent) {
+  return j.dump(indent, ' ', false, json::error_handler_t::replace);
+}
+
+std::string csv_cell(const json& value) {
+  if (value.is_null()) return {};
+  if (!value.is_string()) return dump(value, -1);
+  std::string text = value.get<std::string>(), quoted = "\"";
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+}  // namespace
+
+std::string json_of(std::span<const study> studies) {
+  json all = {{"protocol", json::object()}, {"rows", json::array()}};
+  if (!studies.empty()) all["protocol"] = protocol_of(studies[0]);
+  json& models = all["protocol"]["models"] = json::array();
+  for (const study& s : studies) {
+    json entry = {{"model", s.model},
+                  {"variant", s.variant},
+                  {"family", s.family},
+                  {"parameters", s.parameters},
+                  {"linear_parameters", s.linear_parameters},
+                  {"planted_channels", s.planted},
+                  {"float_kernels", s.float_kernels},
+                  {"integer_kernel", s.integer_kernel},
+                  {"threads", s.threads}};
+    entry.update(protocol_of(s));
+    models.push_back(std::move(entry));
+    for (const measurement& m : s.rows) {
+      json row = json::object();
+      for (const column& c : columns()) row[c.name] = c.value(m);
+      all["rows"].push_back(std::move(row));
+    }
+  }
+  return dump(all, 1) + "\n";
+}
+
+std::string csv_of(std::span<const study> studies) {
+  std::string text;
+  for (const column& c : columns()) text += (text.empty() ? "" : ",") + std::string(c.name);
+  text += "\n";
+  for (const study& s : studies) {
+    for (const measurement& m : s.rows) {
+      bool first = true;
+      for (const column& c : columns()) {
+        if (!first) text += ",";
+        first = false;
+        text += csv_cell(c.value(m));
+      }
+      text += "\n";
+    }
+  }
+  return text;
+}
+
+}  // namespace lab

@@ -1,0 +1,42 @@
+// One table: a model, natural or planted, under several schemes, with everything that has to be
+// printed beside the numbers; and its three forms, text, JSON and CSV.
+#pragma once
+
+#include <lab/experiments/perplexity.hpp>
+
+#include <span>
+#include <string>
+#include <vector>
+
+namespace lab {
+
+struct study {
+  std::string model;    ///< folder name
+  std::string variant;  ///< "natural" or "planted 4:8"
+  std::string family;
+  std::size_t parameters = 0, linear_parameters = 0, linears = 0;
+  std::vector<std::size_t> planted;  ///< planted channels, empty when natural
+  std::string float_kernels, integer_kernel;
+  std::size_t threads = 1;
+  lab::protocol protocol;
+  std::vector<measurement> rows;  ///< rows[0] is fp32
+
+  /// Null when the scheme was not measured.
+  [[nodiscard]] const measurement* row(std::string_view scheme) const;
+};
+
+/// What was measured and how, then the table; lines of at most 100 columns.
+[[nodiscard]] std::string text_of(const study& s);
+
+/// {"protocol": {...}, "rows": [...]}: the protocol with what all studies share and, under "models",
+/// what differs. A number that is not finite is null.
+[[nodiscard]] std::string json_of(std::span<const study> studies);
+
+/// A header line, then one line per row: the columns of the JSON rows; not finite is empty.
+[[nodiscard]] std::string csv_of(std::span<const study> studies);
+
+/// Which findings of the original experiment these rows reproduce: a line per finding, yes or no by
+/// the numbers, which follow. Findings whose rows were not measured are left out.
+[[nodiscard]] std::string findings_of(const study& s);
+
+}  // namespace lab
