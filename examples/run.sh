@@ -46,5 +46,4 @@ zp_configure release EXAMPLES
 zp_build release zp-lab
 
 cd "$start"  # paths among the arguments are the user's
-say "zp-lab perplexity ${options[*]} $*"
 exec "$root/build/release/bin/zp-lab" perplexity "${options[@]}" "$@"
