@@ -223,7 +223,7 @@ std::uint64_t tensor_info::elements() const noexcept {
 std::string shape_text(std::span<const std::uint64_t> shape) {
   std::string result = "[";
   for (const std::uint64_t size : shape)
-    result += (result.size() > 1 ? ", " : "") + std::to_string(size);
+    result.append(result.size() > 1 ? ", " : "").append(std::to_string(size));
   return result + "]";
 }
 

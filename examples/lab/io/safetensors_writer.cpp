@@ -6,6 +6,7 @@
 #include <zeropoint/base/error.hpp>
 
 #include <algorithm>
+#include <sstream>
 
 namespace lab {
 namespace {
@@ -20,12 +21,12 @@ std::string json_text(const std::string& text) {
 }
 
 void append_entry(std::string& header, const tensor_source& tensor, std::uint64_t begin) {
-  header +=
-      json_text(tensor.name) + ":{\"dtype\":\"" + std::string(name(tensor.type)) + "\",\"shape\":[";
+  std::ostringstream text;
+  text << json_text(tensor.name) << ":{\"dtype\":\"" << name(tensor.type) << "\",\"shape\":[";
   for (std::size_t i = 0; i < tensor.shape.size(); ++i)
-    header += (i > 0 ? "," : "") + std::to_string(tensor.shape[i]);
-  header += "],\"data_offsets\":[" + std::to_string(begin) + "," +
-            std::to_string(begin + tensor.data.size()) + "]}";
+    text << (i > 0 ? "," : "") << tensor.shape[i];
+  text << "],\"data_offsets\":[" << begin << ',' << begin + tensor.data.size() << "]}";
+  header += text.str();
 }
 
 }  // namespace
