@@ -1,0 +1,241 @@
+// Observers against sorted values; order, split and merge must not matter, exactly.
+#include <zeropoint/math/observer.hpp>
+
+#include <algorithm>
+
+#include "math/reference.hpp"
+
+namespace zp = zeropoint;
+
+static_assert(zp::observer<zp::min_max> && zp::observer<zp::absmax>);
+static_assert(zp::observer<zp::moving_average> && zp::observer<zp::percentile>);
+
+namespace {
+
+constexpr float inf = std::numeric_limits<float>::infinity();
+const float nan_value = std::numeric_limits<float>::quiet_NaN();
+
+std::vector<float> finite(const std::vector<float>& x) {
+  std::vector<float> f;
+  for (float v : x) {
+    if (std::isfinite(v)) f.push_back(v);
+  }
+  return f;
+}
+
+/// The value of rank ceil(n * p / 100) of |x|, p given in millionths.
+float exact_percentile(const std::vector<float>& x, std::uint64_t millionths) {
+  std::vector<float> a;
+  for (float v : finite(x)) a.push_back(std::fabs(v));
+  std::sort(a.begin(), a.end());
+  const std::uint64_t rank = (a.size() * millionths + 999999) / 1000000;
+  return a[rank - 1];
+}
+
+/// Batches of very different size and magnitude, with everything strange in them.
+std::vector<std::vector<float>> batches(test::generator& g) {
+  std::vector<std::vector<float>> all;
+  for (int i = 0; i < 12; ++i) {
+    std::vector<float> x(g() % 700);
+    const float scale = std::ldexp(1.0f, static_cast<int>(g() % 30) - 15);
+    for (float& v : x) v = test::normal(g) * scale;
+    if (!x.empty() && i % 3 == 0) x[g() % x.size()] = nan_value;
+    if (!x.empty() && i % 4 == 0) x[g() % x.size()] = -inf;
+    if (i == 5) std::fill(x.begin(), x.end(), 0.0f);
+    if (i == 6) std::fill(x.begin(), x.end(), std::numeric_limits<float>::denorm_min());
+    all.push_back(std::move(x));
+  }
+  return all;
+}
+
+/// One observer over all, in order; in reverse; element by element; merged halves, both ways: equal.
+template <class Make>
+void check_order(Make make) {
+  test::generator g(test::seed(81));
+  INFO(test::seed_text(test::seed(81)));
+  for (int round = 0; round < 10; ++round) {
+    auto all = batches(g);
+    auto forward = make(), backward = make(), single = make(), left = make(), right = make();
+    for (const auto& x : all) forward.observe(std::span<const float>(x));
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      auto& half = i < 5 ? left : right;
+      half.observe(std::span<const float>(all[i]));
+      for (const float& v : all[i]) single.observe(std::span<const float>(&v, 1));
+    }
+    std::reverse(all.begin(), all.end());
+    for (const auto& x : all) backward.observe(std::span<const float>(x));
+    auto left_right = left, right_left = right;
+    left_right.merge(right);
+    right_left.merge(left);
+    REQUIRE(forward == backward);
+    REQUIRE(forward == single);
+    REQUIRE(forward == left_right);
+    REQUIRE(forward == right_left);
+    auto with_nothing = forward, nothing = make();
+    with_nothing.merge(nothing);
+    nothing.merge(forward);
+    REQUIRE(with_nothing == forward);
+    REQUIRE(nothing == forward);
+  }
+}
+
+template <class Observer>
+void check_nothing(Observer o) {
+  REQUIRE_THROWS_AS(o.range(), zp::error);
+  o.observe(std::span<const float>());
+  REQUIRE_THROWS_AS(o.range(), zp::error);
+  const std::vector<float> bad{nan_value, inf, -inf};
+  o.observe(std::span<const float>(bad));
+  REQUIRE(o.non_finite() == 3);
+  REQUIRE(o.count() == 0);
+  REQUIRE_THROWS_AS(o.range(), zp::error);
+  const std::vector<float> good{nan_value, 0.0f};
+  o.observe(std::span<const float>(good));
+  REQUIRE(o.non_finite() == 4);
+  REQUIRE(o.count() == 1);
+  REQUIRE(o.range() == zp::value_range{0, 0});
+}
+
+}  // namespace
+
+TEST_CASE("observers of nothing finite have no range") {
+  check_nothing(zp::min_max());
+  check_nothing(zp::absmax());
+  check_nothing(zp::moving_average());
+  check_nothing(zp::percentile());
+}
+
+TEST_CASE("order, split and merge do not matter") {
+  check_order([] { return zp::min_max(); });
+  check_order([] { return zp::absmax(); });
+  check_order([] { return zp::percentile(99.9); });
+  check_order([] { return zp::percentile(50); });
+}
+
+TEST_CASE("min_max and absmax are the extremes of the finite values") {
+  const std::vector<float> x{1, -inf, -3, 2, nan_value, inf};
+  zp::min_max m;
+  zp::absmax a;
+  m.observe(std::span<const float>(x));
+  a.observe(zp::matrix_view<const float>(x.data(), 2, 3));
+  REQUIRE(m.range() == zp::value_range{-3, 2});
+  REQUIRE(a.range() == zp::value_range{-3, 3});
+  REQUIRE(m.count() == 3);
+  REQUIRE(a.non_finite() == 3);
+}
+
+TEST_CASE("moving_average: m += c * (batch - m), the first batch as it is") {
+  zp::moving_average m(0.25);
+  const std::vector<float> first{-4, 8}, second{-8, 0, 16}, bad{nan_value};
+  m.observe(std::span<const float>(first));
+  REQUIRE(m.range() == zp::value_range{-4, 8});
+  m.observe(std::span<const float>(bad));
+  m.observe(std::span<const float>());
+  REQUIRE(m.range() == zp::value_range{-4, 8});
+  m.observe(std::span<const float>(second));
+  REQUIRE(m.range() == zp::value_range{-5, 10});
+  // A matrix is one batch, not one per row.
+  zp::moving_average of_matrix(0.25);
+  of_matrix.observe(zp::matrix_view<const float>(first.data(), 2, 1));
+  REQUIRE(of_matrix.range() == zp::value_range{-4, 8});
+  // The default is 0.01, in double: after 1000 batches of 1 from 0 it is 1 - 0.99^1000.
+  zp::moving_average slow;
+  const std::vector<float> zero{0}, one{1};
+  slow.observe(std::span<const float>(zero));
+  for (int i = 0; i < 100; ++i) slow.observe(std::span<const float>(one));
+  REQUIRE(slow.range().max == Approx(1 - std::pow(0.99, 100)).epsilon(1e-6));
+  for (const double bad_rate : {0.0, -1.0, 1.5, std::nan("")}) {
+    REQUIRE_THROWS_AS(zp::moving_average(bad_rate), zp::error);
+  }
+}
+
+TEST_CASE("percentile: never below the exact one, at most one bin above") {
+  test::generator g(test::seed(82));
+  INFO(test::seed_text(test::seed(82)));
+  for (int round = 0; round < 60; ++round) {
+    std::vector<float> x(1 + g() % 3000);
+    for (float& v : x) v = test::normal(g) * (g() % 50 == 0 ? 30.0f : 1.0f);
+    x[0] = -x[0];
+    if (x.size() > 3) x[2] = inf;
+    for (const auto& [percent, millionths] :
+         std::vector<std::pair<double, std::uint64_t>>{{99.9, 999000},
+                                                       {99.99, 999900},
+                                                       {99.0, 990000},
+                                                       {50, 500000},
+                                                       {0.0001, 1},
+                                                       {100, 1000000}}) {
+      zp::percentile p(percent);
+      p.observe(std::span<const float>(x));
+      const std::vector<float> numbers = finite(x);
+      const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
+      const float exact = exact_percentile(x, millionths), largest = std::max(-*low, *high);
+      REQUIRE(p.resolution() <= largest / 2048);
+      const zp::value_range r = p.range();
+      const float bound = std::max(-r.min, r.max);  // both ends, unless clipped to what was seen
+      if (exact <= std::min(-*low, *high)) {
+        REQUIRE(bound >= exact);
+        REQUIRE(bound <= exact + p.resolution());
+      }
+      REQUIRE(r.min >= *low);
+      REQUIRE(r.max <= *high);
+      std::uint64_t inside = 0;
+      for (float v : numbers) inside += v >= r.min && v <= r.max ? 1 : 0;
+      REQUIRE(inside * 1000000 >= numbers.size() * millionths);
+      if (percent == 100) REQUIRE(r == zp::value_range{*low, *high});
+    }
+  }
+}
+
+TEST_CASE("percentile: by hand") {
+  // 1000 values 1 .. 1000: 99.9 % of them are at most 999; bins are 1/4 wide.
+  std::vector<float> x;
+  for (int i = 1; i <= 1000; ++i) x.push_back(static_cast<float>(i % 2 == 0 ? i : -i));
+  zp::percentile p(99.9);
+  p.observe(std::span<const float>(x));
+  REQUIRE(p.resolution() == 0.25);
+  REQUIRE(p.range() == zp::value_range{-999, 999.25f});
+  REQUIRE(p.percent() == 99.9);
+  // Positive values stay positive (a ReLU), one-signed ones never cross what was seen.
+  const std::vector<float> relu{1, 2, 3, 4};
+  zp::percentile q(75);
+  q.observe(std::span<const float>(relu));
+  REQUIRE(q.range().min == 1);
+  REQUIRE(q.range().max >= 3);
+  REQUIRE(q.range().max <= 3 + q.resolution());
+  const std::vector<float> negative{-5, -6, -7};
+  zp::percentile n(50);
+  n.observe(std::span<const float>(negative));
+  REQUIRE(n.range().max == -5);
+  REQUIRE(n.range().min <= -6);
+  // The smallest and the largest floats.
+  const std::vector<float> extremes{std::numeric_limits<float>::max(),
+                                    -std::numeric_limits<float>::denorm_min()};
+  zp::percentile e(100);
+  e.observe(std::span<const float>(extremes));
+  REQUIRE(e.range() == zp::value_range{extremes[1], extremes[0]});
+}
+
+TEST_CASE("percentile: a bad percentage is refused, and so is a merge of different ones") {
+  for (const double bad : {0.0, -1.0, 100.1, std::nan(""), 1e300, 0.00001}) {
+    REQUIRE_THROWS_AS(zp::percentile(bad), zp::error);
+  }
+  zp::percentile a(99.9), b(99.99);
+  REQUIRE_THROWS_AS(a.merge(b), zp::error);
+}
+
+TEST_CASE("column_absmax: the largest |x| of every channel") {
+  const std::vector<float> x{1, -2, nan_value, -3, 0, 0, inf, 1, 0};
+  zp::column_absmax all(3), a(3), b(3);
+  const zp::matrix_view<const float> m(x.data(), 3, 3);
+  all.observe(m);
+  a.observe(m.rows_from(0, 1));
+  b.observe(m.rows_from(1, 2));
+  b.merge(a);
+  REQUIRE(all == b);
+  REQUIRE(std::vector<float>(all.maxima().begin(), all.maxima().end()) ==
+          std::vector<float>{3, 2, 0});
+  REQUIRE(all.non_finite() == 2);
+  REQUIRE(all.rows() == 3);
+  REQUIRE_THROWS_AS(all.observe(zp::matrix_view<const float>(x.data(), 2, 4)), zp::error);
+  REQUIRE_THROWS_AS(all.merge(zp::column_absmax(2)), zp::error);
+}
