@@ -3,9 +3,6 @@
 #include <lab/models/parallel.hpp>
 #include <zeropoint/math/observer.hpp>
 
-#include <atomic>
-#include <cmath>
-
 namespace lab {
 
 using zeropoint::matrix_view;
@@ -21,10 +18,8 @@ class observed_linear final : public linear {
  public:
   observed_linear(const dense& d, observers& seen) : inner_(d), seen_(&seen) {}
   void apply(matrix_view<const float> x, matrix_view<float> y) const override {
-    for (std::size_t i = 0; i < x.rows(); ++i) {
-      seen_->all.observe(x.row(i));
-      seen_->most.observe(x.row(i));
-    }
+    seen_->all.observe(x);
+    seen_->most.observe(x);
     inner_.apply(x, y);
   }
 
