@@ -39,13 +39,9 @@ int parse_and_run(int argc, const char* const* argv) {
   app.footer(footer);
   app.set_version_flag("--version", "zp-lab " + version());
   app.require_subcommand(1);
-#if __has_include(<lab/cli/perplexity_command.cpp>)
   add_perplexity(app);
-#endif
   add_tokenize(app);
-#if __has_include(<lab/cli/logits_command.cpp>)
   add_logits(app);
-#endif
   add_inspect(app);
   try {
     app.parse(argc, argv);
