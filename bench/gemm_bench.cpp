@@ -1,0 +1,256 @@
+// zp-bench: products of 8-bit codes as fractions of their own limits.
+//
+//   zp-bench [--shapes=bench/shapes/gpt2.txt,...] [--m=1,8,32,128,512] [--kernels=avx512_vnni,...]
+//            [--weights=hot,cold] [--threads=1] [Google Benchmark's own flags]
+//
+// Each round times the product and, right beside it, the peak loop of the kernel and a streaming
+// read of as many bytes as the weights have; counters are medians of the ratios of one round:
+//   GOPS      2 m n k / time
+//   of_peak   fraction of the kernel's multiply-add peak (times the number of threads)
+//   of_read   weight bytes per second as a fraction of the streaming read (M = 1 lives by this one)
+// One thread is timed by its processor time, so that neighbours on a shared machine cost noise, not
+// truth. Cold weights: the calls walk through copies, 192 MB in all, so that they come from memory.
+#include <benchmark/benchmark.h>
+
+#include <zeropoint/gemm/gemm.hpp>
+
+#include <cstdio>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+
+#include "peaks.hpp"
+
+namespace zp = zeropoint;
+
+namespace {
+
+struct shape {
+  std::string name;
+  std::size_t k = 0, n = 0;
+};
+struct options {
+  std::vector<std::string> shapes{"bench/shapes/gpt2.txt"}, kernels, weights{"hot"},
+      outputs{"s32", "f32"};
+  std::vector<std::string> m{"1", "8", "32", "128", "512"};
+  int threads = 1;
+};
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  std::istringstream in(text);
+  for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
+  return parts;
+}
+
+std::vector<shape> read_shapes(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) {
+    std::cerr << "zp-bench: cannot open " << path << '\n';
+    std::exit(2);
+  }
+  std::vector<shape> shapes;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream fields(line.substr(0, line.find('#')));
+    shape s;
+    if (fields >> s.name >> s.k >> s.n) shapes.push_back(s);
+  }
+  return shapes;
+}
+
+/// One product with everything it needs; cold weights are several copies.
+class product {
+ public:
+  product(std::size_t m, shape s, const zp::kernels::kernel& kernel, bool to_float, bool cold)
+      : m_(m), shape_(s), to_float_(to_float), a_(m * s.k), scales_(m + 2 * s.n, 0.01f) {
+    std::mt19937_64 g(1);
+    for (auto& x : a_) x = static_cast<std::int8_t>(g() % 255 - 127);
+    std::vector<std::int8_t> w(s.n * s.k);
+    for (auto& x : w) x = static_cast<std::int8_t>(g() % 255 - 127);
+    const auto packed = zp::pack(zp::matrix_view<const std::int8_t>(w.data(), s.n, s.k), kernel);
+    const std::size_t copies = cold ? cold_bytes / packed.bytes() + 1 : 1;
+    weights_.assign(copies, packed);
+    out_ = zp::aligned_buffer<std::int32_t>(m * s.n);
+    float_out_ = zp::aligned_buffer<float>(to_float ? m * s.n : 0);
+  }
+
+  template <class Executor>
+  void run(const Executor& ex) {
+    const zp::packed_weights& w = weights_[next_++ % weights_.size()];
+    const zp::matrix_view<const std::int8_t> a(a_.data(), m_, shape_.k);
+    if (!to_float_) {
+      return zp::gemm(a, w, zp::matrix_view<std::int32_t>(out_.data(), m_, shape_.n), ex);
+    }
+    const std::span<const float> all(scales_);
+    const zp::dequantization d{all.first(m_), all.subspan(m_, shape_.n),
+                               all.subspan(m_ + shape_.n, shape_.n)};
+    zp::gemm(a, w, d, zp::matrix_view<float>(float_out_.data(), m_, shape_.n), ex);
+  }
+  [[nodiscard]] double operations() const {
+    return 2.0 * static_cast<double>(m_) * static_cast<double>(shape_.k * shape_.n);
+  }
+  /// What one call reads of the weights, and the bytes a fair streaming read cycles through.
+  [[nodiscard]] std::size_t bytes() const { return shape_.k * shape_.n; }
+  [[nodiscard]] std::size_t footprint() const {
+    return weights_.size() == 1 ? bytes() : cold_bytes;
+  }
+
+ private:
+  static constexpr std::size_t cold_bytes = 192u << 20;
+  std::size_t m_;
+  shape shape_;
+  bool to_float_;
+  std::vector<std::int8_t> a_;
+  std::vector<float> scales_;
+  std::vector<zp::packed_weights> weights_;
+  zp::aligned_buffer<std::int32_t> out_;
+  zp::aligned_buffer<float> float_out_;
+  std::size_t next_ = 0;
+};
+
+/// Seconds per call of f, called until a slot of `slot` seconds is full.
+template <class Clock, class F>
+double timed(Clock clock, double slot, F&& f) {
+  std::size_t calls = 0, batch = 1;
+  const double start = clock();
+  double now = start;
+  while (now - start < slot) {
+    for (std::size_t i = 0; i < batch; ++i) f();
+    calls += batch;
+    now = clock();
+    if (now - start < slot / 16) batch *= 2;
+  }
+  return (now - start) / static_cast<double>(calls);
+}
+
+void measure(benchmark::State& state, std::size_t m, const shape& s,
+             const zp::kernels::kernel& kernel, bool to_float, bool cold, int threads) {
+  product p(m, s, kernel, to_float, cold);
+  const bench::peak_loop peak = bench::peak_of(kernel.name);
+  const bool zmm = zp::contains(zp::cpu_features(), zp::isa::avx512);
+  std::vector<std::byte> buffer(p.footprint(), std::byte{1});
+  const double slot = cold ? 0.03 : 0.008;
+  auto* clock = threads == 1 ? &bench::thread_seconds : &bench::wall_seconds;
+  std::size_t at = 0;
+  std::vector<double> gops, of_peak, of_read, read_rate, peak_rate;
+  for (auto _ : state) {
+    double seconds = 0;
+    if (threads == 1) {
+      seconds = timed(clock, slot, [&] { p.run(zp::serial{}); });
+    } else {
+#if defined(_OPENMP)
+      const zp::openmp ex(threads);
+      seconds = timed(clock, slot, [&] { p.run(ex); });
+#endif
+    }
+    // A read of the same number of bytes: all of them when hot, the next piece when cold.
+    const double read = timed(clock, slot, [&] {
+      const std::size_t piece = std::min(p.bytes(), buffer.size());
+      if (at + piece > buffer.size()) at = 0;
+      bench::read_all(buffer.data() + at, piece, zmm);
+      at += piece;
+    });
+    gops.push_back(1e-9 * p.operations() / seconds);
+    of_read.push_back(read / seconds);
+    read_rate.push_back(1e-9 * static_cast<double>(p.bytes()) / read);
+    if (peak.run != nullptr) {
+      const double round = timed(clock, slot, [&] { peak.run(1000); }) / 1000;
+      peak_rate.push_back(1e-9 * peak.operations / round);
+      of_peak.push_back(p.operations() / seconds / (peak.operations / round) / threads);
+    }
+    state.SetIterationTime(seconds);
+  }
+  state.counters["GOPS"] = bench::median(gops);
+  state.counters["of_peak"] = bench::median(of_peak);
+  state.counters["of_read"] = bench::median(of_read);
+  state.counters["peak_GOPS"] = bench::median(peak_rate);
+  state.counters["read_GBps"] = bench::median(read_rate);
+}
+
+void add_benchmarks(const options& o) {
+  for (const auto* kernel : zp::kernels::all()) {
+    const auto& names = o.kernels;
+    const bool named = std::find(names.begin(), names.end(), kernel->name) != names.end();
+    if (!zp::kernels::runs_here(*kernel) ||
+        (names.empty() ? kernel != &zp::kernels::best() : !named))
+      continue;
+    for (const std::string& file : o.shapes) {
+      for (const shape& s : read_shapes(file)) {
+        for (const std::string& m : o.m) {
+          for (const std::string& weights : o.weights) {
+            for (const std::string& output : o.outputs) {
+              const std::string name = "gemm/" + std::string(kernel->name) + "/s8s8" + output +
+                                       "/" + weights + "/m:" + m + "/k:" + std::to_string(s.k) +
+                                       "/n:" + std::to_string(s.n);
+              const std::size_t rows = std::stoul(m);
+              benchmark::RegisterBenchmark(name.c_str(),
+                                           [=](benchmark::State& state) {
+                                             measure(state, rows, s, *kernel, output == "f32",
+                                                     weights == "cold", o.threads);
+                                           })
+                  ->UseManualTime()
+                  ->Iterations(15)
+                  ->Unit(benchmark::kMicrosecond);
+            }
+          }
+        }
+      }
+    }
+  }
+}
+
+std::string cpu_name() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+/// Takes our own flags out of argv.
+options parse(int& argc, char** argv) {
+  options o;
+  int kept = 1;
+  for (int i = 1; i < argc; ++i) {
+    const std::string arg = argv[i];
+    const auto value = [&](const char* flag) {
+      const std::string prefix = std::string("--") + flag + "=";
+      return arg.rfind(prefix, 0) == 0 ? std::make_unique<std::string>(arg.substr(prefix.size()))
+                                       : nullptr;
+    };
+    if (auto v = value("shapes"))
+      o.shapes = split(*v);
+    else if (auto v2 = value("m"))
+      o.m = split(*v2);
+    else if (auto v3 = value("kernels"))
+      o.kernels = split(*v3);
+    else if (auto v4 = value("weights"))
+      o.weights = split(*v4);
+    else if (auto v5 = value("outputs"))
+      o.outputs = split(*v5);
+    else if (auto v6 = value("threads"))
+      o.threads = std::stoi(*v6);
+    else
+      argv[kept++] = argv[i];
+  }
+  argc = kept;
+  return o;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const options o = parse(argc, argv);
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::AddCustomContext("cpu", cpu_name());
+  benchmark::AddCustomContext("compiler", __VERSION__);
+  benchmark::AddCustomContext("baseline", zp::baseline_name);
+  benchmark::AddCustomContext("kernel", zp::kernels::best().name);
+  benchmark::AddCustomContext("threads", std::to_string(o.threads));
+  add_benchmarks(o);
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -1,0 +1,123 @@
+// What this core can do at most, measured where and when it is compared with: register-only loops of
+// the multiply-add that each kernel uses, a fused multiply-add loop for float, and a streaming read.
+// A peak that is too low flatters everything measured against it: the loops below hold 24 (12 with
+// 16 registers) independent sums and touch no memory; read their assembly before believing them.
+#pragma once
+
+#include <zeropoint/base/platform.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <ctime>
+#include <string_view>
+#include <vector>
+
+#if ZP_X86
+#include <immintrin.h>
+#endif
+
+namespace bench {
+
+/// Seconds this thread has run, not counting the time other programs took the core.
+inline double thread_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+inline double wall_seconds() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+}
+
+inline double median(std::vector<double> values) {
+  if (values.empty()) return 0;
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::nth_element(values.begin(), middle, values.end());
+  return *middle;
+}
+
+#if ZP_X86
+// The operation is pinned in place by an empty asm that claims to read and write its register; it
+// emits no instruction.
+#define ZP_BENCH_PEAK(name, features, vector, count, init, body)                                 \
+  __attribute__((target(features), noinline)) inline void name(std::size_t rounds) {             \
+    vector sum[count];                                                                           \
+    vector x = init;                                                                             \
+    __asm__ volatile("" : "+v"(x));                                                              \
+    _Pragma("GCC unroll 24") for (int i = 0; i < count; ++i) sum[i] = x;                         \
+    for (std::size_t r = 0; r < rounds; ++r) {                                                   \
+      _Pragma("GCC unroll 24") for (int i = 0; i < count; ++i) {                                 \
+        body;                                                                                    \
+        __asm__ volatile("" : "+v"(sum[i]));                                                     \
+      }                                                                                          \
+    }                                                                                            \
+    _Pragma("GCC unroll 24") for (int i = 0; i < count; ++i) __asm__ volatile("" ::"v"(sum[i])); \
+  }
+
+ZP_BENCH_PEAK(dot_zmm, "avx512f,avx512bw,avx512vl,avx512vnni", __m512i, 24, _mm512_set1_epi8(1),
+              sum[i] = _mm512_dpbusd_epi32(sum[i], x, x))
+ZP_BENCH_PEAK(madd_ymm, "avx2,fma", __m256i, 12, _mm256_set1_epi8(1),
+              sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(x, sum[i])))
+ZP_BENCH_PEAK(fma_zmm, "avx512f", __m512, 24, _mm512_set1_ps(0.5f),
+              sum[i] = _mm512_fmadd_ps(sum[i], x, x))
+ZP_BENCH_PEAK(fma_ymm, "avx2,fma", __m256, 12, _mm256_set1_ps(0.5f),
+              sum[i] = _mm256_fmadd_ps(sum[i], x, x))
+#undef ZP_BENCH_PEAK
+
+__attribute__((target("avx512f"), noinline)) inline void read_zmm(const std::byte* from,
+                                                                  std::size_t bytes) {
+  __m512i sum[8] = {};
+  for (std::size_t i = 0; i + 512 <= bytes; i += 512) {
+    for (std::size_t j = 0; j < 8; ++j) {
+      sum[j] = _mm512_or_si512(sum[j], _mm512_loadu_si512(from + i + 64 * j));
+    }
+  }
+  for (auto& s : sum) __asm__ volatile("" ::"v"(s));
+}
+__attribute__((target("avx2"), noinline)) inline void read_ymm(const std::byte* from,
+                                                               std::size_t bytes) {
+  __m256i sum[8] = {};
+  for (std::size_t i = 0; i + 256 <= bytes; i += 256) {
+    for (std::size_t j = 0; j < 8; ++j) {
+      const auto* p = reinterpret_cast<const __m256i*>(from + i + 32 * j);
+      sum[j] = _mm256_or_si256(sum[j], _mm256_loadu_si256(p));
+    }
+  }
+  for (auto& s : sum) __asm__ volatile("" ::"v"(s));
+}
+#endif
+
+/// A register-only loop and the operations (2 per multiply-add) of one of its rounds.
+struct peak_loop {
+  void (*run)(std::size_t rounds) = nullptr;
+  double operations = 0;
+};
+
+/// The limit of a kernel; no loop for those without one (scalar).
+inline peak_loop peak_of(std::string_view kernel) {
+#if ZP_X86
+  if (kernel == "avx512_vnni") return {&dot_zmm, 24.0 * 64 * 2};
+  if (kernel == "avx2") return {&madd_ymm, 12.0 * 16 * 2};
+#endif
+  (void)kernel;
+  return {};
+}
+
+inline void read_all(const std::byte* from, std::size_t bytes, bool zmm) {
+#if ZP_X86
+  return zmm ? read_zmm(from, bytes) : read_ymm(from, bytes);
+#else
+  (void)zmm;
+  std::uint64_t sum = 0;
+  for (std::size_t i = 0; i + 8 <= bytes; i += 8) {
+    std::uint64_t word;
+    __builtin_memcpy(&word, from + i, 8);
+    sum |= word;
+  }
+  __asm__ volatile("" ::"r"(sum));
+#endif
+}
+
+}  // namespace bench
