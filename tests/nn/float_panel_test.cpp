@@ -6,6 +6,7 @@
 #include <zeropoint/nn/float_panel.hpp>
 
 #include <cstring>
+#include <string>
 #include <vector>
 
 namespace zp = zeropoint;
@@ -13,18 +14,12 @@ namespace panel = zeropoint::float_panel;
 
 namespace {
 
-struct variant {
-  const char* name;
-  panel::multiply_fn multiply;
-};
-/// Everything choose() can return on this processor.
-std::vector<variant> variants() {
-  std::vector<variant> list{{"baseline", panel::choose(zp::isa::baseline)}};
-  const auto add = [&](const char* name, zp::isa needs) {
-    if (zp::contains(zp::cpu_features(), needs)) list.push_back({name, panel::choose(needs)});
-  };
-  add("avx2", zp::isa::avx2_fma);
-  add("avx512", zp::isa::avx2_fma | zp::isa::avx512);
+/// The variants that run here.
+std::vector<panel::variant> variants() {
+  std::vector<panel::variant> list;
+  for (const panel::variant* v : panel::compiled) {
+    if (zp::contains(zp::cpu_features(), v->needs)) list.push_back(*v);
+  }
   return list;
 }
 
@@ -47,7 +42,7 @@ TEST_CASE("float_panel: every variant has the bits of the specification") {
       for (float& v : start) v = test::normal(g);
       zp::aligned_buffer<float> expected = start;
       panel::specification(k, rows, x.data(), stride, w.data(), expected.data());
-      for (const variant& v : variants()) {
+      for (const panel::variant& v : variants()) {
         CAPTURE(v.name, k, rows);
         zp::aligned_buffer<float> sum = start;
         v.multiply(k, rows, x.data(), stride, w.data(), sum.data());
@@ -68,10 +63,37 @@ TEST_CASE("float_panel: a product is rounded before it is added") {
   }
   panel::specification(2, 1, x, 2, w.data(), sum.data());
   for (const float v : sum) REQUIRE(v == 0);
-  for (const variant& v : variants()) {
+  for (const panel::variant& v : variants()) {
     CAPTURE(v.name);
     for (float& s : sum) s = 0;
     v.multiply(2, 1, x, 2, w.data(), sum.data());
     for (const float s : sum) REQUIRE(s == 0);
+  }
+}
+
+TEST_CASE("float_panel: expanding rounds once, for all codes") {
+  zp::aligned_buffer<float> scale(panel::width), zero(panel::width), w(256 * panel::width);
+  std::vector<std::int8_t> codes(256 * panel::width);
+  for (std::size_t j = 0; j < panel::width; ++j) {
+    scale[j] = 0.1f + 0.01f * static_cast<float>(j);
+    zero[j] = static_cast<float>(j) * 17 - 128;
+  }
+  for (std::size_t i = 0; i < codes.size(); ++i) {
+    codes[i] = static_cast<std::int8_t>(i / panel::width);
+  }
+  for (const panel::variant& v : variants()) {
+    CAPTURE(v.name);
+    v.expand(256, codes.data(), scale.data(), zero.data(), w.data());
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+      const std::size_t j = i % panel::width;
+      REQUIRE(w[i] == scale[j] * (static_cast<float>(codes[i]) - zero[j]));
+    }
+  }
+}
+
+TEST_CASE("float_panel: the choice respects what is allowed") {
+  REQUIRE(&panel::choose(zp::isa::baseline) == &panel::baseline::table);
+  for (const panel::variant& v : variants()) {
+    REQUIRE(std::string(panel::choose(v.needs).name) == v.name);
   }
 }

@@ -1,4 +1,4 @@
-// Float rows times a float panel of 16 columns, with the same bits on every processor:
+// Float rows times a panel of 16 columns, with the same bits on every processor:
 //
 //   sum[i][j] += ((0 + x(i,0)*w(0,j)) + x(i,1)*w(1,j)) + ... + x(i,k-1)*w(k-1,j)
 //
@@ -10,6 +10,7 @@
 #include <zeropoint/base/cpu.hpp>
 
 #include <cstddef>
+#include <cstdint>
 
 // GCC contracts a*b + c into an fma wherever the target has one, even across statements and even
 // for intrinsics. An empty asm between the two keeps them apart and costs no instruction.
@@ -27,12 +28,31 @@ namespace float_panel {
 inline constexpr std::size_t width = 16;  ///< columns of a panel
 inline constexpr std::size_t height = 4;  ///< rows that share one pass over it
 
-/// x: rows x k, `stride` floats from row to row. w: [k][width]. sum: [rows][width]. w and sum are
-/// 64-byte aligned.
-using multiply_fn = void (*)(std::size_t k, std::size_t rows, const float* x, std::size_t stride,
-                             const float* w, float* sum);
+/// An instruction set as data. w and sum are 64-byte aligned.
+struct variant {
+  const char* name;
+  isa needs;
+  /// w[k][j] = scale[j] * (codes[k][j] - zero[j]), one rounding; k rows of `width`.
+  void (*expand)(std::size_t k, const std::int8_t* codes, const float* scale, const float* zero,
+                 float* w);
+  /// x: rows x k, `stride` floats from row to row. w: [k][width]. sum: [rows][width].
+  void (*multiply)(std::size_t k, std::size_t rows, const float* x, std::size_t stride,
+                   const float* w, float* sum);
+};
 
-/// The contract as plain loops; every variant below gives the same bits.
+/// Inlined into each variant, whose instructions it then uses. The pointers are restricted because
+/// int8 may alias anything: without it the loop runs at a quarter of the speed.
+ZP_ALWAYS_INLINE void expand_loop(std::size_t k, const std::int8_t* __restrict codes,
+                                  const float* __restrict scale, const float* __restrict zero,
+                                  float* __restrict w) noexcept {
+  for (std::size_t p = 0; p < k; ++p) {
+    for (std::size_t j = 0; j < width; ++j) {
+      w[p * width + j] = scale[j] * (static_cast<float>(codes[p * width + j]) - zero[j]);
+    }
+  }
+}
+
+/// multiply() as plain loops; every variant below gives the same bits.
 inline void specification(std::size_t k, std::size_t rows, const float* x, std::size_t stride,
                           const float* w, float* sum) {
   for (std::size_t i = 0; i < rows; ++i) {
@@ -88,7 +108,12 @@ inline void tile(std::size_t k, const float* x, std::size_t stride, const float*
     }
   }
 }
-inline constexpr multiply_fn multiply = &by_tiles<&tile<height>, &tile<1>>;
+inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, const float* zero,
+                   float* w) {
+  expand_loop(k, codes, scale, zero, w);
+}
+inline constexpr variant table{"baseline", isa::baseline, &expand,
+                               &by_tiles<&tile<height>, &tile<1>>};
 }  // namespace baseline
 
 #if ZP_X86
@@ -116,7 +141,12 @@ inline void tile(std::size_t k, const float* x, std::size_t stride, const float*
     out[1] += acc[r][1];
   }
 }
-inline constexpr multiply_fn multiply = &by_tiles<&tile<height>, &tile<1>>;
+ZP_TARGET("avx2")
+inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, const float* zero,
+                   float* w) {
+  expand_loop(k, codes, scale, zero, w);
+}
+inline constexpr variant table{"avx2", isa::avx2_fma, &expand, &by_tiles<&tile<height>, &tile<1>>};
 }  // namespace avx2
 
 namespace avx512 {
@@ -137,19 +167,29 @@ inline void tile(std::size_t k, const float* x, std::size_t stride, const float*
 #pragma GCC unroll 4
   for (std::size_t r = 0; r < Rows; ++r) reinterpret_cast<lanes*>(sum + r * width)[0] += acc[r];
 }
-inline constexpr multiply_fn multiply = &by_tiles<&tile<height>, &tile<1>>;
+ZP_TARGET("avx512f")
+inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, const float* zero,
+                   float* w) {
+  expand_loop(k, codes, scale, zero, w);
+}
+inline constexpr variant table{"avx512", isa::avx512, &expand, &by_tiles<&tile<height>, &tile<1>>};
 }  // namespace avx512
 #endif
 
-/// The widest variant within `allowed` that this processor runs. All give the same bits.
-[[nodiscard]] inline multiply_fn choose(isa allowed) noexcept {
+inline constexpr const variant* compiled[] = {
 #if ZP_X86
-  const isa have = cpu_features();
-  if (contains(have, isa::avx512) && contains(allowed, isa::avx512)) return avx512::multiply;
-  if (contains(have, isa::avx2_fma) && contains(allowed, isa::avx2_fma)) return avx2::multiply;
+    &avx512::table,
+    &avx2::table,
 #endif
-  static_cast<void>(allowed);
-  return baseline::multiply;
+    &baseline::table,
+};
+
+/// The widest variant that this processor runs and that needs no more than `allowed`.
+[[nodiscard]] inline const variant& choose(isa allowed) noexcept {
+  for (const variant* v : compiled) {
+    if (contains(cpu_features(), v->needs) && contains(allowed, v->needs)) return *v;
+  }
+  return baseline::table;
 }
 
 }  // namespace float_panel

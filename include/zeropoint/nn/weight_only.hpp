@@ -83,7 +83,7 @@ class weight_only_linear : public linear_base {
                      const kernels::kernel& kernel)
       : linear_base(w, bias),
         kernel_(&kernel),
-        multiply_(float_panel::choose(kernel.needs)),
+        panel_(&float_panel::choose(kernel.needs)),
         group_size_(std::min(w.group_size(), std::max<std::size_t>(in(), 1))),
         codes_(panels() * in() * width),
         scales_(panels() * groups() * width),
@@ -115,11 +115,8 @@ class weight_only_linear : public linear_base {
       const std::size_t end = std::min(depth, (group + 1) * group_size_ - first);
       const float* scale = scales_.data() + (p * groups() + group) * width;
       const float* zero = zeros_.data() + (p * groups() + group) * width;
-      for (; k < end; ++k) {
-        for (std::size_t j = 0; j < width; ++j) {
-          w[k * width + j] = scale[j] * (static_cast<float>(codes[k * width + j]) - zero[j]);
-        }
-      }
+      panel_->expand(end - k, codes + k * width, scale, zero, w + k * width);
+      k = end;
     }
   }
   /// All inputs of output j.
@@ -138,17 +135,19 @@ class weight_only_linear : public linear_base {
     for (std::size_t first = 0; first < in(); first += block_depth) {
       const std::size_t depth = std::min(block_depth, in() - first);
       expand(p, first, depth, w);
-      multiply_(depth, x.rows(), x.data() + first, x.stride(), w, sum);
+      panel_->multiply(depth, x.rows(), x.data() + first, x.stride(), w, sum);
     }
     const std::size_t column = p * width, count = std::min(width, out() - column);
+    float b[width] = {};
+    for (std::size_t j = 0; j < count; ++j) b[j] = bias_at(column + j);
     for (std::size_t i = 0; i < y.rows(); ++i) {
       float* to = y.data() + i * y.stride() + column;
-      for (std::size_t j = 0; j < count; ++j) to[j] = sum[i * width + j] + bias_at(column + j);
+      for (std::size_t j = 0; j < count; ++j) to[j] = sum[i * width + j] + b[j];
     }
   }
 
   const kernels::kernel* kernel_;
-  float_panel::multiply_fn multiply_;
+  const float_panel::variant* panel_;
   std::size_t group_size_;
   aligned_buffer<std::int8_t> codes_;  ///< [panels][in][width]
   aligned_buffer<float> scales_;       ///< [panels][groups][width]
