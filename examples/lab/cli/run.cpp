@@ -38,7 +38,7 @@ int parse_and_run(int argc, const char* const* argv) {
   CLI::App app(description, "zp-lab");
   app.footer(footer);
   app.set_version_flag("--version", "zp-lab " + version());
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none is found below: an unknown word shall be named first
   add_perplexity(app);
   add_tokenize(app);
   add_logits(app);
@@ -49,6 +49,9 @@ int parse_and_run(int argc, const char* const* argv) {
     if (problem.get_exit_code() == 0) return app.exit(problem, std::cout, std::cerr);  // --help
     return complain(wrong_input, std::string(problem.what()) + " (see --help)");
   }
+  if (app.get_subcommands().empty())
+    return complain(wrong_input,
+                    "no subcommand; expected perplexity, tokenize, logits or inspect (see --help)");
   return 0;
 }
 

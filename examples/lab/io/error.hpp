@@ -36,7 +36,7 @@ struct place {
 template <class... Parts>
 [[noreturn]] void reject(const place& where, const Parts&... parts) {
   std::ostringstream text;
-  text << where.file << ": ";
+  text << printable(where.file, 300) << ": ";  // a long path must not push the reason out
   if (where.offset) text << "byte offset " << *where.offset << ": ";
   (text << ... << parts);
   throw input_error(text.str());

@@ -121,10 +121,9 @@ void refuse_unknown_parts(const json_object& root, const json_object& model) {
 }
 
 void put(tokenizer_data& data, std::uint32_t id, std::string bytes, const std::string& label) {
-  // Ids need not be dense, but a table must not be much larger than the file that asks for it.
   if (id >= data.tokens.size())
-    reject({data.file}, label, " has id ", id, ", too large for ",
-           data.ids.size() + data.added.size(), " tokens");
+    reject({data.file}, label, " has id ", id, "; expected at most ", data.tokens.size() - 1,
+           " in a vocabulary of this size");
   if (data.tokens[id].present && data.tokens[id].bytes != bytes)
     reject({data.file}, label, " has id ", id, ", which ", in_quotes(data.tokens[id].bytes),
            " has already");
@@ -134,6 +133,7 @@ void put(tokenizer_data& data, std::uint32_t id, std::string bytes, const std::s
 /// Fills tokens, ids and byte_ids from what was read.
 void finish_vocabulary(tokenizer_data& data, const vocabulary& written, bool may_be_unknown,
                        const std::optional<std::string>& unknown) {
+  // Ids need not be dense, but a table must not be much larger than the file that asks for it.
   data.tokens.resize(2 * (written.size() + data.added.size()) + 1024);
   for (const auto& [token, id] : written) {
     auto bytes = token_bytes(token);

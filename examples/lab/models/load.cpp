@@ -141,7 +141,9 @@ transformer load_model(const model_config& c, const safetensors& weights) {
 }
 
 transformer load_model(const std::filesystem::path& folder) {
-  return load_model(load_config(folder), safetensors(folder));
+  const model_config config =
+      load_config(folder);  // first: an unknown architecture has no weights for us
+  return load_model(config, safetensors(folder));
 }
 
 }  // namespace lab
