@@ -78,12 +78,13 @@ std::string findings_of(const study& s) {
   }
   const measurement* fixed = s.row("w8a8-static");
   if (fixed != nullptr) {
-    text +=
-        verdict(fixed->delta >= broken_above && fixed->clipped <= little_clipped,
-                format("static per-tensor W8A8 breaks (at least %.1f; originally +3.07) although "
-                       "almost nothing is clipped",
-                       broken_above),
-                cost(*fixed) + ", " + clipping(*fixed));
+    text += verdict(
+        fixed->delta >= broken_above && fixed->clipped <= little_clipped,
+        format(
+            "static per-tensor W8A8 breaks (at least %.1f; originally +3.07), yet almost nothing "
+            "is clipped",
+            broken_above),
+        cost(*fixed) + ", " + clipping(*fixed));
   }
   if (dynamic != nullptr || fixed != nullptr) {
     const contradiction c = find_contradiction(s);

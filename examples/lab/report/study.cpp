@@ -3,22 +3,34 @@
 #include <lab/report/study.hpp>
 
 #include <cmath>
+#include <sstream>
 
 namespace lab {
 
 namespace {
 
-/// Fixed point as long as it fits the column, then powers of ten.
-std::string fitting(double x, int width, int digits) {
-  std::string text = format("%*.*f", width, digits, x);
-  if (text.size() > static_cast<std::size_t>(width)) text = format("%*.*e", width, 1, x);
-  return text;
+/// Fixed point as long as it leaves a space before it, then powers of ten. What rounds to zero has no
+/// minus.
+std::string fitting(double x, int width, int digits, bool sign = false) {
+  if (std::fabs(x) < 0.5 * std::pow(10.0, -digits)) x = 0;
+  std::string text = sign ? format("%+*.*f", width, digits, x) : format("%*.*f", width, digits, x);
+  if (text.front() == ' ') return text;
+  return sign ? format("%+*.0e", width, x) : format("%*.0e", width, x);
 }
 
-std::string signed_fitting(double x, int width, int digits) {
-  std::string text = format("%+*.*f", width, digits, x);
-  if (text.size() > static_cast<std::size_t>(width)) text = format("%+*.*e", width, 1, x);
-  return text;
+/// Words of a paragraph on lines of at most 100 columns.
+std::string wrapped(const std::string& paragraph) {
+  std::string text, line;
+  std::istringstream words(paragraph);
+  for (std::string word; words >> word;) {
+    if (!line.empty() && line.size() + 1 + word.size() > 100) {
+      text += line + "\n";
+      line = "  " + word;
+    } else {
+      line += (line.empty() ? "" : " ") + word;
+    }
+  }
+  return text + line + "\n";
 }
 
 std::string megabytes(std::uint64_t bytes) {
@@ -27,17 +39,16 @@ std::string megabytes(std::uint64_t bytes) {
 
 std::string line_of(const measurement& m) {
   const bool reference = m.scheme == "fp32";
+  const auto none = [](int width) { return format("%*s", width, "-"); };
   std::string line = format("%-18s", m.scheme.c_str()) + fitting(m.loss, 8, 4);
-  line += reference
-              ? format("%10s%9s", "-", "-")
-              : signed_fitting(m.delta, 10, 5) +
-                    (std::isfinite(m.delta_se) ? fitting(m.delta_se, 9, 5) : format("%9s", "-"));
+  line += reference ? none(10) : fitting(m.delta, 10, 5, true);
+  line += reference || !std::isfinite(m.delta_se) ? none(9) : fitting(m.delta_se, 9, 5);
   line += fitting(m.ppl, 9, 2);
-  line +=
-      reference ? format("%9s%8s", "-", "-") : fitting(m.kl, 9, 6) + format("%8.2f", 100 * m.top1);
-  line += m.scheme.starts_with("w8a8") ? format("%8.4f", 100 * m.clipped) : format("%8s", "-");
+  line += reference ? none(9) : fitting(m.kl, 9, 6);
+  line += reference ? none(8) : fitting(100 * m.top1, 8, 2);
+  line += m.scheme.starts_with("w8a8") ? fitting(100 * m.clipped, 8, 4) : none(8);
   return line + megabytes(m.weight_bytes) + megabytes(m.weight_bytes_memory) +
-         format("%7.1f", m.seconds);
+         fitting(m.seconds, 7, 1);
 }
 
 }  // namespace
@@ -51,34 +62,36 @@ const measurement* study::row(std::string_view scheme) const {
 
 std::string text_of(const study& s) {
   const lab::protocol& p = s.protocol;
-  std::string text = s.model + ", " + s.variant + ": " + s.family + ", " + grouped(s.parameters) +
-                     " parameters, " + grouped(s.linear_parameters) + " of them in " +
-                     std::to_string(s.linears) + " linear layers\n";
+  std::string text =
+      wrapped(s.model + ", " + s.variant + ": " + s.family + ", " + grouped(s.parameters) +
+              " parameters, " + grouped(s.linear_parameters) + " of them in " +
+              std::to_string(s.linears) + " linear layers");
   if (!s.planted.empty()) {
-    text += "synthetic: gains and biases of channels";
-    for (const std::size_t j : s.planted) text += " " + std::to_string(j);
-    text +=
-        " scaled up, the weights behind them down:\nthe float function is the same, the "
-        "activations are not (SmoothQuant run backwards)\n";
+    std::string channels;
+    for (const std::size_t j : s.planted) channels += " " + std::to_string(j);
+    text += wrapped("synthetic: norms scale channels" + channels +
+                    " up, the weights behind them down; the float function is the same, the "
+                    "activations are not (SmoothQuant run backwards)");
   }
-  text += "protocol " + std::string(name(p.rule)) + ": window " + std::to_string(p.window) +
-          ", stride " + std::to_string(p.stride) + ", " +
-          (p.bos ? "BOS " + std::to_string(*p.bos) + " once before the text" : "no BOS") + "; " +
-          grouped(p.scored) + " tokens scored in " + grouped(p.windows) + " windows\n";
-  text += "text " + p.text +
-          (p.joined ? ", lines joined as the HuggingFace dataset does" : ", as it is") +
-          "; FNV-1a 64: file " + p.text_hash + ", ids " + p.ids_hash + "\n";
-  if (p.calibration_tokens > 0) {
-    text += "calibration " + p.calibration + ", its first " + grouped(p.calibration_tokens) +
-            " tokens\n";
-  }
-  text += "float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel + ", " +
-          std::to_string(s.threads) + (s.threads == 1 ? " thread\n\n" : " threads\n\n");
   text +=
-      "                      loss  delta to  standard                               MB of    MB "
-      "in\n"
-      "scheme                nats      fp32     error      ppl       KL  top-1%   clip%"
-      "   file memory seconds\n";
+      wrapped("protocol " + std::string(name(p.rule)) + ": window " + std::to_string(p.window) +
+              ", stride " + std::to_string(p.stride) + ", " +
+              (p.bos ? "BOS " + std::to_string(*p.bos) + " once before the text" : "no BOS") +
+              "; " + grouped(p.scored) + " tokens scored in " + grouped(p.windows) + " windows");
+  text += wrapped("text " + p.text + ", " +
+                  (p.joined ? "lines joined as the HuggingFace dataset does" : "as it is") +
+                  "; FNV-1a 64 of the file " + p.text_hash + ", of the ids " + p.ids_hash);
+  if (p.calibration_tokens > 0) {
+    text += wrapped("calibration " + p.calibration + ", its first " +
+                    grouped(p.calibration_tokens) + " tokens");
+  }
+  text += wrapped("float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel +
+                  ", " + std::to_string(s.threads) + (s.threads == 1 ? " thread" : " threads"));
+  const char* columns = "%-18s%8s%10s%9s%9s%9s%8s%8s%7s%7s%7s\n";
+  text += "\n" + format(columns, "", "loss", "delta to", "standard", "", "", "top-1", "clipped",
+                        "MB in", "MB in", "time");
+  text += format(columns, "scheme", "nats", "fp32", "error", "ppl", "KL", "%", "%", "file",
+                 "memory", "s");
   for (const measurement& m : s.rows) text += line_of(m) + "\n";
   return text;
 }
