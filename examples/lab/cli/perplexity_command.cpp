@@ -101,13 +101,18 @@ void add_perplexity(CLI::App& app) {
                    "chunk: disjoint windows, the tail dropped (GPTQ); stride: overlapping windows, "
                    "only new tokens scored (HuggingFace)")
       ->check(CLI::IsMember({"chunk", "stride"}));
-  command->add_option("--window", o->window, "Tokens of a window (default: all positions)");
+  command->add_option("--window", o->window, "Tokens of a window (default: all positions)")
+      ->check(CLI::PositiveNumber);
   command->add_option("--stride", o->stride, "With --protocol stride (default: half the window)")
       ->check(CLI::PositiveNumber);
-  command->add_option("--max-tokens", o->max_tokens,
-                      "Use only the first N tokens of the text (default: all)");
-  command->add_option("--calibration-tokens", o->calibration_tokens,
-                      "Use the first N tokens of the calibration text (default: 16384)");
+  command
+      ->add_option("--max-tokens", o->max_tokens,
+                   "Use only the first N tokens of the text (default: all)")
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--calibration-tokens", o->calibration_tokens,
+                   "Use the first N tokens of the calibration text (default: 16384)")
+      ->check(CLI::PositiveNumber);
   command->add_flag(
       "--plain-text", o->plain_text,
       "Read texts as they are; by default lines are joined as the HuggingFace dataset "
@@ -120,7 +125,8 @@ void add_perplexity(CLI::App& app) {
                     "First compare every quantized layer with its float-simulated twin");
   command->add_option("--json", o->json, "Also write the numbers as JSON")->type_name("FILE");
   command->add_option("--csv", o->csv, "Also write the numbers as CSV")->type_name("FILE");
-  command->add_option("--threads", o->threads, "Threads (default: all processors)");
+  command->add_option("--threads", o->threads, "Threads (default: all processors)")
+      ->check(CLI::Range(1, 1024));
   command->callback([o] { perplexity(*o); });
 }
 
