@@ -149,3 +149,24 @@ TEST_CASE("load_config takes a folder or a file and names what is missing") {
   CHECK(lab::load_config(dir.path()).width == 768);
   CHECK(lab::load_config(file).width == 768);
 }
+
+TEST_CASE("a damaged config is refused or keeps its promises") {
+  std::size_t loaded = 0;
+  const std::string good = "{" + opt + R"(,"word_embed_proj_dim":512,"bos_token_id":2})";
+  for (std::size_t at = 0; at < good.size(); ++at) {
+    CHECK(says(good.substr(0, at)) != "");
+    for (int value = 0; value < 256; ++value) {
+      std::string changed = good;
+      changed[at] = static_cast<char>(value);
+      const auto message = test::rejection([&] {
+        const auto c = parse(changed);
+        const std::size_t sizes[] = {c.vocab, c.width, c.layers, c.heads, c.ffn, c.positions};
+        for (const std::size_t size : sizes) REQUIRE((size > 0 && size <= std::size_t{1} << 24));
+        REQUIRE(c.width % c.heads == 0);
+        ++loaded;
+      });
+      REQUIRE(!test::contains(message, "\n"));
+    }
+  }
+  CHECK(loaded > good.size());  // at least the unchanged ones
+}

@@ -229,3 +229,30 @@ TEST_CASE("who begins a text with a BOS") {
                      }),
                      "no file names a token"));
 }
+
+TEST_CASE("a damaged tokenizer.json is refused in one line or still gives every text back") {
+  const auto seed = test::seed(5);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  const test::scratch dir;
+  const std::string good = tokenizer_json().dump(), text = "abc ab\xFF\xC3\xA9 a<s>\n";
+  std::size_t refused = 0, loaded = 0;
+  for (int round = 0; round < 600; ++round) {
+    std::string bad = good;
+    const std::size_t at = g() % bad.size();
+    if (round % 3 == 0) bad.resize(at);
+    if (round % 3 == 1) bad[at] = static_cast<char>(g());
+    if (round % 3 == 2) bad.erase(at, 1 + g() % 8);
+    dir.write("tokenizer.json", bad);
+    const std::string message = test::rejection([&] {
+      const lab::tokenizer tokens(dir.path());
+      REQUIRE(tokens.decode_bytes(tokens.encode(text)) == text);
+      ++loaded;
+    });
+    refused += !message.empty();
+    REQUIRE(!test::contains(message, "\n"));
+  }
+  CHECK(refused + loaded == 600);
+  CHECK(refused > 300);
+  CHECK(loaded > 0);
+}

@@ -34,9 +34,6 @@ struct counting_iterator {
   friend bool operator==(const counting_iterator& a, const counting_iterator& b) {
     return a.at == b.at;
   }
-  friend bool operator!=(const counting_iterator& a, const counting_iterator& b) {
-    return a.at != b.at;
-  }
 };
 
 /// "[json.exception.parse_error.101] parse error at line 1, column 2: X" -> "X"

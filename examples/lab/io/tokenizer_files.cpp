@@ -201,7 +201,8 @@ void read_tokenizer_json(tokenizer_data& data, const std::filesystem::path& path
   const json_object pre = root.object("pre_tokenizer");
   require_type(pre, "ByteLevel");
   if (!pre.boolean("use_regex", true)) pre.wrong("use_regex", "false is not supported");
-  data.add_prefix_space = pre.boolean("add_prefix_space", true);
+  (void)pre.at("add_prefix_space");  // has no default in the format
+  data.add_prefix_space = pre.boolean("add_prefix_space", false);
   data.ignore_merges = model.boolean("ignore_merges", false);
 
   const vocabulary ids = read_vocabulary(model.object("vocab"));
