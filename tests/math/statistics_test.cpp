@@ -197,3 +197,24 @@ TEST_CASE("level_set: every byte once, signed or not") {
   }
   REQUIRE(from_flags == one_by_one);
 }
+
+TEST_CASE("statistics: the same bits from every compiler and instruction set") {
+  // Golden values: they change only when the definition of the sums changes.
+  test::generator g(20240607);
+  std::vector<float> x(10007);
+  for (float& v : x) v = test::uniform(g, -1, 1) * test::uniform(g, 0, 1) * 40;
+  x[5] = 1000;
+  x[6000] = -1000;
+  std::vector<std::int8_t> codes(x.size());
+  zp::quantization_statistics s;
+  zp::quantize_row(std::span<const float>(x), zp::fit({-30, 36}, zp::affine), std::span(codes), s);
+  std::uint64_t hash = 14695981039346656037u;  // FNV-1a
+  for (std::int8_t c : codes) hash = (hash ^ static_cast<std::uint8_t>(c)) * 1099511628211u;
+  const auto bits = [](double d) { return std::bit_cast<std::uint64_t>(d); };
+  CAPTURE(s.signal, s.rounding_error, s.clipping_error, s.max_error);
+  REQUIRE(hash == 0xf40ef10b4913760cu);
+  REQUIRE(bits(s.signal) == 0x414d27b66880e835u);
+  REQUIRE(bits(s.rounding_error) == 0x404b3a152a46b899u);
+  REQUIRE(bits(s.clipping_error) == 0x413c96b691cfb9a5u);
+  REQUIRE(bits(s.max_error) == 0x408e4fcfc0000000u);
+}

@@ -53,6 +53,18 @@ operations). Build without it, or define ZP_ALLOW_FAST_MATH and give up that pro
 #define ZP_ALWAYS_INLINE __attribute__((always_inline)) inline
 #define ZP_NOINLINE __attribute__((noinline))
 
+// Around code that uses AVX-512 intrinsics: GCC 12 calls their deliberately undefined operands
+// uninitialized, even in a user's -Wall build.
+#if defined(__clang__)
+#define ZP_ALLOW_UNDEFINED_OPERANDS
+#define ZP_END_UNDEFINED_OPERANDS
+#else
+#define ZP_ALLOW_UNDEFINED_OPERANDS                                                    \
+  _Pragma("GCC diagnostic push") _Pragma("GCC diagnostic ignored \"-Wuninitialized\"") \
+      _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")
+#define ZP_END_UNDEFINED_OPERANDS _Pragma("GCC diagnostic pop")
+#endif
+
 // The instruction set of the command line as one token.
 #if ZP_X86
 #if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)

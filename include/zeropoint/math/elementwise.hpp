@@ -14,6 +14,8 @@
 #include <algorithm>
 #include <cstring>
 
+ZP_ALLOW_UNDEFINED_OPERANDS
+
 namespace zeropoint::inline ZP_BASELINE {
 
 namespace elementwise {
@@ -194,3 +196,5 @@ void dequantize_row(const T* codes, std::size_t n, float scale, std::int32_t zer
 }  // namespace elementwise
 
 }  // namespace zeropoint::inline ZP_BASELINE
+
+ZP_END_UNDEFINED_OPERANDS
