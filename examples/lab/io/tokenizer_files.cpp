@@ -4,18 +4,15 @@
 #include <lab/io/json.hpp>
 #include <lab/io/pre_tokens.hpp>
 #include <lab/io/tokenizer_files.hpp>
+#include <lab/io/tokenizer_merges.hpp>
 
 #include <utility>
 
 namespace lab {
 namespace {
 
-constexpr std::uint64_t largest_file = std::uint64_t{1} << 27;  // the largest known have 35 MB
 constexpr std::uint64_t largest_side_file = std::uint64_t{1} << 24;
 constexpr std::uint64_t largest_id = (std::uint64_t{1} << 24) - 1;
-
-/// Token as written -> id, until every file has been read.
-using vocabulary = std::map<std::string, std::uint32_t, std::less<>>;
 
 std::optional<json> side_file(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -28,70 +25,6 @@ vocabulary read_vocabulary(const json_object& object) {
   for (const auto& [token, id] : object.value().items())
     result.emplace(token, static_cast<std::uint32_t>(object.integer(token, 0, largest_id)));
   return result;
-}
-
-/// `where` is "line 7" or "merge 6" for messages.
-merge_rule read_merge(std::string_view left, std::string_view right, const vocabulary& ids,
-                      const std::string& file, const std::string& where) {
-  const auto find = [&](std::string_view token) {
-    const auto found = ids.find(token);
-    if (found == ids.end())
-      reject({file}, where, ": the token ", in_quotes(token), " is not in the vocabulary");
-    return found->second;
-  };
-  return {find(left), find(right), find(std::string(left) + std::string(right))};
-}
-
-merge_rule read_merge(std::string_view line, const vocabulary& ids, const std::string& file,
-                      const std::string& where) {
-  const auto space = line.find(' ');
-  if (space == 0 || space == std::string_view::npos || space + 1 == line.size() ||
-      line.find(' ', space + 1) != std::string_view::npos)
-    reject({file}, where, ": ", in_quotes(line), "; expected two tokens and one space");
-  return read_merge(line.substr(0, space), line.substr(space + 1), ids, file, where);
-}
-
-void require_no_duplicate(const std::vector<merge_rule>& merges, const std::string& file) {
-  const std::size_t duplicate = first_duplicate(merges);
-  if (duplicate < merges.size())
-    reject({file}, "merge ", duplicate, " (counted from 0) repeats an earlier pair");
-}
-
-std::vector<merge_rule> read_merges_file(const std::filesystem::path& path, const vocabulary& ids) {
-  const std::string text = read_file(path, largest_file), file = path.string();
-  std::vector<merge_rule> merges;
-  std::size_t number = 0;
-  for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
-    std::string_view line = std::string_view(text).substr(at, end - at);
-    at = end + 1;
-    ++number;
-    if (!line.empty() && line.back() == '\r') line.remove_suffix(1);
-    if (line.empty() || (number == 1 && line.substr(0, 8) == "#version")) continue;
-    merges.push_back(read_merge(line, ids, file, "line " + std::to_string(number)));
-  }
-  require_no_duplicate(merges, file);
-  return merges;
-}
-
-std::vector<merge_rule> read_merges(const json_object& model, const vocabulary& ids) {
-  const json& list = model.at("merges");
-  if (!list.is_array()) model.wrong("merges", "is a ", list.type_name(), "; expected a list");
-  std::vector<merge_rule> merges;
-  merges.reserve(list.size());
-  for (const json& item : list) {
-    const std::string where = "merge " + std::to_string(merges.size());
-    if (item.is_string()) {
-      merges.push_back(read_merge(item.get_ref<const std::string&>(), ids, model.file(), where));
-    } else if (item.is_array() && item.size() == 2 && item[0].is_string() && item[1].is_string()) {
-      merges.push_back(read_merge(item[0].get_ref<const std::string&>(),
-                                  item[1].get_ref<const std::string&>(), ids, model.file(), where));
-    } else {
-      model.wrong("merges", where, "; expected \"A B\" or [\"A\", \"B\"]");
-    }
-  }
-  require_no_duplicate(merges, model.file());
-  return merges;
 }
 
 /// "text" or {"content": "text", ...}
@@ -148,8 +81,7 @@ void finish_vocabulary(tokenizer_data& data, const vocabulary& written, bool may
     const std::string byte(1, static_cast<char>(b));
     auto found = data.ids.find(byte);
     if (found == data.ids.end() && unknown && may_be_unknown)
-      if (const auto u = written.find(*unknown); u != written.end())
-        found = data.ids.find(token_bytes(*unknown).value_or(""));
+      found = data.ids.find(token_bytes(*unknown).value_or(""));
     if (found == data.ids.end())
       reject({data.file}, "the vocabulary has no token for the byte ", b, " (written ",
              in_quotes(written_token(byte)), ")");
@@ -194,7 +126,7 @@ void read_post_processor(tokenizer_data& data, const json_object& processor) {
 
 void read_tokenizer_json(tokenizer_data& data, const std::filesystem::path& path) {
   data.file = path.string();
-  const json tree = parse_json(read_file(path, largest_file), data.file);
+  const json tree = parse_json(read_file(path, largest_tokenizer_file), data.file);
   const json_object root(tree, data.file);
   const json_object model = root.object("model");
   refuse_unknown_parts(root, model);
@@ -222,7 +154,7 @@ void read_tokenizer_json(tokenizer_data& data, const std::filesystem::path& path
 void read_vocabulary_and_merges(tokenizer_data& data, const std::filesystem::path& folder,
                                 const json_object* config) {
   data.file = (folder / "vocab.json").string();
-  const json tree = parse_json(read_file(data.file, largest_file), data.file);
+  const json tree = parse_json(read_file(data.file, largest_tokenizer_file), data.file);
   const vocabulary ids = read_vocabulary(json_object(tree, data.file));
   data.merges = read_merges_file(folder / "merges.txt", ids);
   if (const auto extra = side_file(folder / "added_tokens.json"))
