@@ -93,6 +93,10 @@ struct product {
     job.n = w.n() - first < nr ? w.n() - first : nr;
     job.k = w.padded_k();
     job.b = w.panel(p);
+    constexpr std::size_t second_level = 768 * 1024;  // of the 1 MB and more of current cores
+    if (w.panels() * w.panel_bytes() > second_level) {
+      job.next = w.panel(p + 1 < w.panels() ? p + 1 : 0);
+    }
     const std::int32_t* sums = w.panel_sums(p);
     const std::int32_t shift = kernels::operand_shift(w.kernel().a, is_signed);
     const std::int32_t zero =

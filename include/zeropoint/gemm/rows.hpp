@@ -35,14 +35,14 @@ class scratch {
 struct row_plan {
   bool copied = false;
   std::size_t stride = 0;  ///< bytes between rows as the kernel sees them
-  std::size_t block = 0;   ///< rows per block: what stays in a 1 MB L2 beside a panel
+  std::size_t block = 0;   ///< rows per block: what stays in a 1 MB L2 beside two panels
 
   [[nodiscard]] std::size_t scratch_bytes() const noexcept { return copied ? block * stride : 0; }
 };
 
 [[nodiscard]] inline row_plan plan_rows(std::size_t m, std::size_t a_stride, bool is_signed,
                                         const packed_weights& w) {
-  constexpr std::size_t resident = 512 * 1024;
+  constexpr std::size_t resident = 256 * 1024;
   const kernels::operand operand = w.kernel().a;
   const bool same_type =
       operand != kernels::operand::s16 && is_signed == (operand == kernels::operand::s8);

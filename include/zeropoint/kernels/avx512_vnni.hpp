@@ -28,16 +28,29 @@ namespace kernels::avx512_vnni {
 
 using lanes = int __attribute__((vector_size(64)));  // 16 outputs
 
-template <class Rows, class Vectors>
+/// What a tile asks memory for while it runs. Packed weights that exceed the second-level cache
+/// arrive late otherwise, and the more evenly they are asked for, the less they disturb.
+enum class fetch {
+  sparse,  ///< the next panel, `count` lines per 16 k, for one of many tiles; or nothing
+  paired,  ///< the next panel, two cursors that move less than a line per 4 k, for one of a few
+  dense,   ///< the tile's own panel 8 KB ahead (about DRAM's latency times its bandwidth)
+};
+struct cursor {
+  const std::int8_t* at;
+  std::size_t step;   ///< bytes
+  std::size_t count;  ///< sparse: steps per 16 k; paired: bytes between the two cursors
+};
+
+template <class Rows, class Vectors, fetch Fetch>
 struct tile;
 
-template <std::size_t... R, std::size_t... V>
-struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
+template <std::size_t... R, std::size_t... V, fetch Fetch>
+struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
   static constexpr std::size_t rows = sizeof...(R), vectors = sizeof...(V);
   /// vpdpbusd takes 5 cycles and two start per cycle: with fewer than 10 independent sums, odd and
   /// even groups get sums of their own.
   static constexpr std::size_t chains = rows * vectors >= 10 ? 1 : rows * vectors >= 5 ? 2 : 4;
-  static constexpr std::size_t ahead = 8192;  // bytes of b fetched ahead: DRAM latency x bandwidth
+  static constexpr std::size_t ahead = 8192;
   using sums = lanes[rows][vectors];
 
   ZP_ISA ZP_ALWAYS_INLINE static void dot_row(lanes (&acc)[vectors], const std::uint8_t* a,
@@ -50,9 +63,14 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
      ...);
   }
   ZP_ISA ZP_ALWAYS_INLINE static void group(sums& acc, const std::uint8_t* const (&a)[rows],
-                                            std::size_t k, const std::int8_t* b) {
+                                            std::size_t k, const std::int8_t* b, cursor& soon) {
     const lanes w[] = {reinterpret_cast<lanes>(_mm512_load_si512(b + 64 * V))...};
-    (__builtin_prefetch(b + 64 * V + ahead, 0, 3), ...);
+    if constexpr (Fetch == fetch::dense) (__builtin_prefetch(b + 64 * V + ahead, 0, 3), ...);
+    if constexpr (Fetch == fetch::paired) {
+      __builtin_prefetch(soon.at, 0, 2);
+      __builtin_prefetch(soon.at + soon.count, 0, 2);
+      soon.at += soon.step;
+    }
     (dot_row(acc[R], a[R] + k, w), ...);
   }
 
@@ -103,34 +121,41 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
                          _mm512_loadu_ps(job.bias + 16 * V))),
      ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void prefetch_row(const void* out) {
-    (__builtin_prefetch(static_cast<const char*>(out) + 64 * V, 1, 3), ...);
-    __builtin_prefetch(static_cast<const char*>(out) + 64 * vectors - 1, 1, 3);
-  }
-
   /// Rows first .. first + rows of the job.
-  ZP_ISA static void run(const panel_job& job, std::size_t first) {
+  ZP_ISA static void run(const panel_job& job, std::size_t first, cursor soon) {
     const auto* base = static_cast<const std::uint8_t*>(job.a) + first * job.a_stride;
     const std::uint8_t* const a[] = {base + R * job.a_stride...};
     const std::int8_t* b = job.b;
     const std::size_t offset = first * job.stride;
-    // The output lines are fetched for writing while the sums run: a stride of a multiple of 4 KB
-    // costs 10 to 20 % otherwise.
-    (prefetch_row(job.c != nullptr ? static_cast<const void*>(job.c + offset + R * job.stride)
-                                   : job.y + offset + R * job.stride),
-     ...);
+    // The output lines are fetched for writing while the sums run, one line per 16 k: all at once
+    // they would fill the queue that the loads of b need.
+    const auto* out = job.c != nullptr ? reinterpret_cast<const char*>(job.c + offset)
+                                       : reinterpret_cast<const char*>(job.y + offset);
+    const char* line = out;
+    std::size_t row = 0, column = 0;
 
     sums acc[chains];
     fill(acc[0], job.start);
     for (std::size_t s = 1; s < chains; ++s) fill(acc[s], nullptr);
     std::size_t k = 0;
     for (; k + 16 <= job.k; k += 16, b += 4 * 64 * vectors) {
-      group(acc[0], a, k, b);
-      group(acc[1 % chains], a, k + 4, b + 64 * vectors);
-      group(acc[2 % chains], a, k + 8, b + 2 * 64 * vectors);
-      group(acc[3 % chains], a, k + 12, b + 3 * 64 * vectors);
+      __builtin_prefetch(line + column, 1, 3);
+      column += 64;
+      if (column > 64 * vectors) {
+        column = 0, line += job.stride * sizeof(std::int32_t);
+        if (++row == rows) row = 0, line = out;
+      }
+      if constexpr (Fetch == fetch::sparse) {
+        for (std::size_t i = 0; i < soon.count; ++i, soon.at += soon.step) {
+          __builtin_prefetch(soon.at, 0, 2);
+        }
+      }
+      group(acc[0], a, k, b, soon);
+      group(acc[1 % chains], a, k + 4, b + 64 * vectors, soon);
+      group(acc[2 % chains], a, k + 8, b + 2 * 64 * vectors, soon);
+      group(acc[3 % chains], a, k + 12, b + 3 * 64 * vectors, soon);
     }
-    for (; k < job.k; k += 4, b += 64 * vectors) group(acc[0], a, k, b);
+    for (; k < job.k; k += 4, b += 64 * vectors) group(acc[0], a, k, b, soon);
     if constexpr (chains == 4) add(acc[2], acc[3]);
     if constexpr (chains == 4) add(acc[0], acc[2]);
     if constexpr (chains >= 2) add(acc[0], acc[1]);
@@ -148,11 +173,35 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
   }
 };
 
+using tile_fn = void (*)(const panel_job&, std::size_t first, cursor);
+
+/// All rows of a panel, T tiles. A lone tile fetches its own panel; of several, each fetches 1/T of
+/// the next one. One row needs no help: the hardware's own prefetcher keeps up with it.
 template <std::size_t Vectors, std::size_t... R>
 inline void multiply_rows(const panel_job& job, std::index_sequence<R...>) {
-  static constexpr tile_fn of_height[] = {
-      &tile<std::make_index_sequence<R + 1>, std::make_index_sequence<Vectors>>::run...};
-  in_row_blocks(job, of_height, sizeof...(R));
+  using columns = std::make_index_sequence<Vectors>;
+  static constexpr tile_fn
+      sparse[] = {&tile<std::make_index_sequence<R + 1>, columns, fetch::sparse>::run...},
+      paired[] = {&tile<std::make_index_sequence<R + 1>, columns, fetch::paired>::run...},
+      dense[] = {&tile<std::make_index_sequence<R + 1>, columns, fetch::dense>::run...};
+  constexpr std::size_t far = 400 * 1024;  // a panel this long would push itself out of the L2
+  const row_blocks blocks(job.m, sizeof...(R));
+  const std::size_t tiles = blocks.count, bytes = 16 * Vectors * job.k, share = bytes / tiles;
+  const bool wanted = job.next != nullptr && job.m > 1, lone = tiles == 1 || bytes > far;
+  for (std::size_t i = 0, first = 0; i < tiles; first += blocks.height(i++)) {
+    const tile_fn* of_height = sparse;
+    cursor soon{job.next + i * share, 0, 0};
+    if (wanted && lone) {
+      of_height = i == 0 ? dense : sparse;
+    } else if (wanted && tiles < 8) {
+      of_height = paired;
+      soon.step = 64 * Vectors / (2 * tiles) + 1, soon.count = share / 2;
+    } else if (wanted) {
+      soon.count = (4 * Vectors + tiles - 1) / tiles;  // 4 * Vectors lines of b per 16 k
+      soon.step = 64 * 4 * Vectors / (tiles * soon.count) + 1;
+    }
+    of_height[blocks.height(i) - 1](job, first, soon);
+  }
 }
 template <std::size_t Vectors, std::size_t Mr>
 inline void multiply(const panel_job& job) {

@@ -60,6 +60,9 @@ struct panel_job {
   const void* a = nullptr;   ///< row i starts at a + i * a_stride bytes
   std::size_t a_stride = 0;  ///< in bytes
   const std::int8_t* b = nullptr;
+  /// The panel that will be asked for next, for the kernel to fetch meanwhile if it likes; null when
+  /// the weights fit the second-level cache. Only ever prefetched, never read.
+  const std::int8_t* next = nullptr;
   const std::int32_t* start = nullptr;
   rank_one term[2];
   std::int32_t* c = nullptr;  ///< integer output, or null
@@ -72,20 +75,15 @@ struct panel_job {
 };
 using panel_fn = void (*)(const panel_job&);
 
-/// A kernel's own unit: rows first .. first + height of the job, the height fixed by the function.
-using tile_fn = void (*)(const panel_job&, std::size_t first);
-
-/// All rows of a job in blocks of nearly equal height, at most mr: 9 rows in blocks of 8 are 5 + 4,
-/// not 8 + 1. of_height[h - 1] does h rows.
-inline void in_row_blocks(const panel_job& job, const tile_fn* of_height, std::size_t mr) {
-  const std::size_t blocks = (job.m + mr - 1) / mr, height = job.m / blocks,
-                    taller = job.m % blocks;
-  for (std::size_t i = 0, first = 0; i < blocks; ++i) {
-    const std::size_t rows = height + (i < taller ? 1 : 0);
-    of_height[rows - 1](job, first);
-    first += rows;
+/// m rows in blocks of nearly equal height, at most mr: 9 rows in blocks of 8 are 5 + 4, not 8 + 1.
+struct row_blocks {
+  std::size_t count, shorter, taller;  ///< the first `taller` blocks have one row more
+  constexpr row_blocks(std::size_t m, std::size_t mr) noexcept
+      : count((m + mr - 1) / mr), shorter(m / count), taller(m % count) {}
+  [[nodiscard]] constexpr std::size_t height(std::size_t i) const noexcept {
+    return shorter + (i < taller ? 1 : 0);
   }
-}
+};
 
 /// m rows of k int8 or uint8 elements into the operand type, then padded_k - k elements of any value
 /// (they will meet zeros, but they must be initialised).
