@@ -77,11 +77,14 @@ TEST_CASE("Two models and their twins: tables, JSON and CSV say the same") {
   CHECK(j["protocol"]["models"][2]["bos"] == 256);
   CHECK(j["protocol"]["models"][1]["planted_channels"].size() == 2);
   CHECK(j["protocol"]["text_fnv1a64"] == lab::text_hash(some_text(3000)));
+  CHECK(j["protocol"]["models"][1]["outlier_ratio"].get<double>() >
+        10 * j["protocol"]["models"][0]["outlier_ratio"].get<double>());
   const std::string csv = test::slurp(csv_file);
   CHECK(std::count(csv.begin(), csv.end(), '\n') == static_cast<std::ptrdiff_t>(rows.size()) + 1);
   for (const std::string& scheme : lab::scheme_names()) CHECK(test::contains(o.out, scheme));
-  for (const char* part : {"synthetic", "protocol chunk: window 32", "no BOS", "BOS 256 once",
-                           "layers agree with their float twins", "W8 is free"}) {
+  for (const char* part :
+       {"synthetic", "protocol chunk: window 32", "no BOS", "BOS 256 once",
+        "layers agree with their float twins", "W8 is free", "outliers: the largest channel is"}) {
     INFO(part);
     CHECK(test::contains(o.out, part));
   }

@@ -126,6 +126,7 @@ TEST_CASE("Calibration does not depend on the threads, and sees what it is shown
   const auto four = lab::calibrate(model(), ids, windows, 4);
   CHECK(one.min_max == four.min_max);
   CHECK(one.percentile == four.percentile);
+  CHECK(one.channel_ratio == four.channel_ratio);
   CHECK(one.tokens == 190);
   REQUIRE(one.min_max.size() == 8);
   for (std::size_t i = 0; i < 8; ++i) {
@@ -135,6 +136,7 @@ TEST_CASE("Calibration does not depend on the threads, and sees what it is shown
   // The first linear layer reads LayerNorm outputs: their largest value, computed by hand.
   const lab::transformer& m = model();
   float low = 0, high = 0;
+  std::vector<float> channel(20);
   for (std::size_t i = 0; i < ids.size(); ++i) {
     std::vector<double> x(20);
     for (std::size_t j = 0; j < 20; ++j) {
@@ -151,10 +153,13 @@ TEST_CASE("Calibration does not depend on the threads, and sees what it is shown
                              static_cast<double>(m.blocks[0].attention_norm.bias[j]));
       low = std::min(low, y);
       high = std::max(high, y);
+      channel[j] = std::max(channel[j], std::fabs(y));
     }
   }
   CHECK(one.min_max[0].min == Approx(low).epsilon(1e-5));
   CHECK(one.min_max[0].max == Approx(high).epsilon(1e-5));
+  std::sort(channel.begin(), channel.end());
+  CHECK(one.channel_ratio[0] == Approx(channel[19] / channel[10]).epsilon(1e-5));
 }
 
 TEST_CASE("Schemes: bytes, clipping, rounding") {

@@ -3,6 +3,8 @@
 #include <lab/models/parallel.hpp>
 #include <zeropoint/math/observer.hpp>
 
+#include <algorithm>
+
 namespace lab {
 
 using zeropoint::matrix_view;
@@ -10,9 +12,24 @@ using zeropoint::matrix_view;
 namespace {
 
 struct observers {
+  explicit observers(const dense& d) : channels(d.in) {}
   zeropoint::min_max all;
   zeropoint::percentile most{99.9};
+  zeropoint::column_absmax channels;
 };
+
+std::vector<observers> observers_of(const transformer& model) {
+  std::vector<observers> all;
+  for (const dense* d : model.linears()) all.emplace_back(*d);
+  return all;
+}
+
+double ratio_of(std::span<const float> maxima) {
+  std::vector<float> sorted(maxima.begin(), maxima.end());
+  std::sort(sorted.begin(), sorted.end());
+  const float median = sorted[sorted.size() / 2];
+  return median > 0 ? static_cast<double>(sorted.back()) / static_cast<double>(median) : 0.0;
+}
 
 class observed_linear final : public linear {
  public:
@@ -20,6 +37,7 @@ class observed_linear final : public linear {
   void apply(matrix_view<const float> x, matrix_view<float> y) const override {
     seen_->all.observe(x);
     seen_->most.observe(x);
+    seen_->channels.observe(x);
     inner_.apply(x, y);
   }
 
@@ -31,7 +49,7 @@ class observed_linear final : public linear {
 std::vector<observers> observe_window(const transformer& model,
                                       std::span<const std::uint32_t> ids) {
   const auto linears = model.linears();
-  std::vector<observers> seen(linears.size());
+  std::vector<observers> seen = observers_of(model);
   linear_set layers;
   for (std::size_t i = 0; i < linears.size(); ++i) {
     layers.push_back(std::make_unique<observed_linear>(*linears[i], seen[i]));
@@ -47,8 +65,7 @@ std::vector<observers> observe_window(const transformer& model,
 calibration calibrate(const transformer& model, std::span<const std::uint32_t> ids,
                       std::span<const window> windows, std::size_t threads,
                       const std::function<void(std::size_t)>& report) {
-  const std::size_t layers = model.linears().size();
-  std::vector<observers> all(layers);
+  std::vector<observers> all = observers_of(model);
   calibration result;
   for (std::size_t first = 0; first < windows.size(); first += threads) {
     const std::size_t count = std::min(threads, windows.size() - first);
@@ -59,9 +76,10 @@ calibration calibrate(const transformer& model, std::span<const std::uint32_t> i
     });
     for (std::size_t i = 0; i < count; ++i) {
       result.tokens += windows[first + i].size;
-      for (std::size_t l = 0; l < layers; ++l) {
+      for (std::size_t l = 0; l < all.size(); ++l) {
         all[l].all.merge(parts[i][l].all);
         all[l].most.merge(parts[i][l].most);
+        all[l].channels.merge(parts[i][l].channels);
       }
     }
     if (report) report(first + count);
@@ -69,6 +87,7 @@ calibration calibrate(const transformer& model, std::span<const std::uint32_t> i
   for (const observers& o : all) {
     result.min_max.push_back(o.all.range());
     result.percentile.push_back(o.most.range());
+    result.channel_ratio.push_back(ratio_of(o.channels.maxima()));
   }
   return result;
 }

@@ -14,6 +14,9 @@ namespace lab {
 struct calibration {
   std::vector<zeropoint::value_range> min_max;     ///< smallest and largest value
   std::vector<zeropoint::value_range> percentile;  ///< what 99.9 % of |x| lie within, as -r .. r
+  /// Largest |x| of the largest channel over that of the median channel: 1 when all are alike, tens
+  /// to thousands where outlier channels take the grid from the others.
+  std::vector<double> channel_ratio;
   std::size_t tokens = 0;
 };
 

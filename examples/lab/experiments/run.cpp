@@ -136,6 +136,10 @@ class runner {
       progress shown("calibrate " + what, seen_windows.size());
       ranges = calibrate(model, seen, seen_windows, options_.threads,
                          [&](std::size_t n) { shown.at(n); });
+      const auto worst = std::max_element(ranges.channel_ratio.begin(), ranges.channel_ratio.end());
+      s.outlier_ratio = *worst;
+      s.outlier_layer =
+          model.linears()[static_cast<std::size_t>(worst - ranges.channel_ratio.begin())]->name;
     }
     std::vector<scheme_layers> schemes;
     for (const std::string& scheme : options_.schemes) {

@@ -80,15 +80,18 @@ std::string json_of(std::span<const study> studies) {
   if (!studies.empty()) all["protocol"] = protocol_of(studies[0]);
   json& models = all["protocol"]["models"] = json::array();
   for (const study& s : studies) {
-    json entry = {{"model", s.model},
-                  {"variant", s.variant},
-                  {"family", s.family},
-                  {"parameters", s.parameters},
-                  {"linear_parameters", s.linear_parameters},
-                  {"planted_channels", s.planted},
-                  {"float_kernels", s.float_kernels},
-                  {"integer_kernel", s.integer_kernel},
-                  {"threads", s.threads}};
+    json entry = {
+        {"model", s.model},
+        {"variant", s.variant},
+        {"family", s.family},
+        {"parameters", s.parameters},
+        {"linear_parameters", s.linear_parameters},
+        {"planted_channels", s.planted},
+        {"outlier_layer", s.outlier_layer.empty() ? json(nullptr) : json(s.outlier_layer)},
+        {"outlier_ratio", s.outlier_layer.empty() ? json(nullptr) : number(s.outlier_ratio)},
+        {"float_kernels", s.float_kernels},
+        {"integer_kernel", s.integer_kernel},
+        {"threads", s.threads}};
     entry.update(protocol_of(s));
     models.push_back(std::move(entry));
     for (const measurement& m : s.rows) {

@@ -85,6 +85,10 @@ std::string text_of(const study& s) {
     text += wrapped("calibration " + p.calibration + ", its first " +
                     grouped(p.calibration_tokens) + " tokens");
   }
+  if (!s.outlier_layer.empty()) {
+    text += wrapped("outliers: the largest channel is " + format("%.1f", s.outlier_ratio) +
+                    " times the median channel in the input of " + s.outlier_layer);
+  }
   text += wrapped("float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel +
                   ", " + std::to_string(s.threads) + (s.threads == 1 ? " thread" : " threads"));
   const char* columns = "%-18s%8s%10s%9s%9s%9s%8s%8s%7s%7s%7s\n";

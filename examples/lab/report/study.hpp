@@ -16,6 +16,10 @@ struct study {
   std::string family;
   std::size_t parameters = 0, linear_parameters = 0, linears = 0;
   std::vector<std::size_t> planted;  ///< planted channels, empty when natural
+  /// The layer whose input has the largest calibration::channel_ratio, and that ratio; empty without
+  /// calibration.
+  std::string outlier_layer;
+  double outlier_ratio = 0;
   std::string float_kernels, integer_kernel;
   std::size_t threads = 1;
   lab::protocol protocol;
