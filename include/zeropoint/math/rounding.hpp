@@ -58,7 +58,11 @@ struct divide {
   [[nodiscard]] static constexpr float factor(float scale) noexcept { return scale; }
   template <class Float>
   [[nodiscard]] static constexpr Float scaled(Float x, Float factor) noexcept {
-    return x / factor;
+    if constexpr (std::same_as<Float, float>) {
+      return x / factor;
+    } else {  // not xsimd's operator/: on NEON it multiplies by an estimate of 1 / factor
+      return Float(x.data / factor.data);
+    }
   }
 };
 
