@@ -31,15 +31,51 @@ using lanes = int __attribute__((vector_size(64)));  // 16 outputs
 /// What a tile asks memory for while it runs. Packed weights that exceed the second-level cache
 /// arrive late otherwise, and the more evenly they are asked for, the less they disturb.
 enum class fetch {
-  sparse,  ///< the next panel, `count` lines per 16 k, for one of many tiles; or nothing
-  paired,  ///< the next panel, two cursors that move less than a line per 4 k, for one of a few
-  dense,   ///< the tile's own panel 8 KB ahead (about DRAM's latency times its bandwidth)
+  bursts,   ///< `lines` lines from `at`, in as many bursts as the tile has rows
+  cursors,  ///< one line per cursor and 4 k; as many cursors as the tile has vectors, `gap` apart
 };
-struct cursor {
-  const std::int8_t* at;
-  std::size_t step;   ///< bytes
-  std::size_t count;  ///< sparse: steps per 16 k; paired: bytes between the two cursors
+struct fetch_plan {
+  const std::int8_t* at = nullptr;
+  std::size_t lines = 0;          // bursts
+  std::size_t gap = 0, step = 0;  // cursors: bytes between them, bytes they move per 4 k
 };
+
+/// The rows of one tile as two bases and two strides: four registers reach eight rows.
+struct row_bases {
+  const std::uint8_t *low, *high;
+  std::size_t stride, thrice;
+
+  ZP_ISA ZP_ALWAYS_INLINE row_bases(const void* a, std::size_t bytes)
+      : low(static_cast<const std::uint8_t*>(a)),
+        high(low + 4 * bytes),
+        stride(bytes),
+        thrice(3 * bytes) {
+    __asm__("" : "+r"(high), "+r"(thrice));  // else the compiler undoes it into eight pointers
+  }
+  template <std::size_t Row>
+  ZP_ISA ZP_ALWAYS_INLINE const std::uint8_t* row() const {
+    const std::uint8_t* base = Row < 4 ? low : high;
+    return Row % 4 == 3 ? base + thrice : base + Row % 4 * stride;
+  }
+  ZP_ISA ZP_ALWAYS_INLINE void advance(std::size_t k) { low += k, high += k; }
+};
+
+/// The outer products of the job on a finished tile, in memory: the rare case of zero points per row
+/// or of the weights, kept out of the tiles.
+ZP_ISA ZP_NOINLINE inline void add_terms(lanes* acc, std::size_t rows, std::size_t vectors,
+                                         const panel_job& job, std::size_t first) {
+  for (const rank_one& term : job.term) {
+    if (term.row == nullptr) continue;
+    for (std::size_t r = 0; r < rows; ++r) {
+      const __m512i row = _mm512_set1_epi32(term.row[first + r]);
+      for (std::size_t v = 0; v < vectors; ++v) {
+        const __m512i product = _mm512_mullo_epi32(row, _mm512_loadu_si512(term.column + 16 * v));
+        lanes& sum = acc[r * vectors + v];
+        sum = reinterpret_cast<lanes>(_mm512_add_epi32(reinterpret_cast<__m512i>(sum), product));
+      }
+    }
+  }
+}
 
 template <class Rows, class Vectors, fetch Fetch>
 struct tile;
@@ -50,7 +86,7 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
   /// vpdpbusd takes 5 cycles and two start per cycle: with fewer than 10 independent sums, odd and
   /// even groups get sums of their own.
   static constexpr std::size_t chains = rows * vectors >= 10 ? 1 : rows * vectors >= 5 ? 2 : 4;
-  static constexpr std::size_t ahead = 8192;
+  static constexpr std::size_t group_bytes = 64 * vectors;  // of b per 4 k
   using sums = lanes[rows][vectors];
 
   ZP_ISA ZP_ALWAYS_INLINE static void dot_row(lanes (&acc)[vectors], const std::uint8_t* a,
@@ -62,18 +98,19 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
                                                            reinterpret_cast<__m512i>(w[V])))),
      ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void group(sums& acc, const std::uint8_t* const (&a)[rows],
-                                            std::size_t k, const std::int8_t* b, cursor& soon) {
+  ZP_ISA ZP_ALWAYS_INLINE static void group(sums& acc, const row_bases& a, std::size_t k,
+                                            const std::int8_t* b, fetch_plan& soon) {
     const lanes w[] = {reinterpret_cast<lanes>(_mm512_load_si512(b + 64 * V))...};
-    if constexpr (Fetch == fetch::dense) (__builtin_prefetch(b + 64 * V + ahead, 0, 3), ...);
-    if constexpr (Fetch == fetch::paired) {
-      __builtin_prefetch(soon.at, 0, 2);
-      __builtin_prefetch(soon.at + soon.count, 0, 2);
+    if constexpr (Fetch == fetch::cursors) {
+      (__builtin_prefetch(soon.at + V * soon.gap, 0, 3), ...);
       soon.at += soon.step;
     }
-    (dot_row(acc[R], a[R] + k, w), ...);
+    (dot_row(acc[R], a.template row<R>() + k, w), ...);
   }
 
+  ZP_ISA ZP_ALWAYS_INLINE static void copy_row(lanes (&to)[vectors], const lanes (&from)[vectors]) {
+    ((to[V] = from[V]), ...);
+  }
   ZP_ISA ZP_ALWAYS_INLINE static void add_row(lanes (&to)[vectors], const lanes (&from)[vectors]) {
     ((to[V] += from[V]), ...);
   }
@@ -81,25 +118,12 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
     (add_row(to[R], from[R]), ...);
   }
   ZP_ISA ZP_ALWAYS_INLINE static void fill_row(lanes (&acc)[vectors], const std::int32_t* start) {
-    ((acc[V] =
-          start == nullptr ? lanes{} : reinterpret_cast<lanes>(_mm512_loadu_si512(start + 16 * V))),
-     ...);
+    ((acc[V] = reinterpret_cast<lanes>(_mm512_loadu_si512(start + 16 * V))), ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void fill(sums& acc, const std::int32_t* start) {
-    (fill_row(acc[R], start), ...);
+  ZP_ISA ZP_ALWAYS_INLINE static void clear(sums& acc) { ((clear_row(acc[R])), ...); }
+  ZP_ISA ZP_ALWAYS_INLINE static void clear_row(lanes (&acc)[vectors]) {
+    ((acc[V] = lanes{}), ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void outer_row(lanes (&acc)[vectors], std::int32_t row,
-                                                const std::int32_t* column) {
-    const __m512i x = _mm512_set1_epi32(row);
-    ((acc[V] = reinterpret_cast<lanes>(
-          _mm512_add_epi32(reinterpret_cast<__m512i>(acc[V]),
-                           _mm512_mullo_epi32(x, _mm512_loadu_si512(column + 16 * V))))),
-     ...);
-  }
-  ZP_ISA ZP_ALWAYS_INLINE static void outer(sums& acc, const rank_one& term, std::size_t first) {
-    if (term.row != nullptr) (outer_row(acc[R], term.row[first + R], term.column), ...);
-  }
-
   /// The lanes of vector v that are live columns.
   ZP_ISA ZP_ALWAYS_INLINE static __mmask16 live(std::size_t n, std::size_t v) {
     return n >= 16 * v + 16 ? __mmask16{0xffff}
@@ -121,47 +145,54 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
                          _mm512_loadu_ps(job.bias + 16 * V))),
      ...);
   }
+  /// Fetches the output lines of one row for writing and a burst of what comes next. Row by row, in
+  /// between the sums: all at once they would fill the queue that the loads of b need.
+  ZP_ISA ZP_ALWAYS_INLINE static void touch(const char* out, fetch_plan& soon) {
+    ((__builtin_prefetch(out + 64 * V, 1, 3)), ...);
+    __builtin_prefetch(out + 64 * vectors - 1, 1, 3);
+    if constexpr (Fetch == fetch::bursts) {
+      for (std::size_t i = 0; i < soon.lines; ++i, soon.at += 64) __builtin_prefetch(soon.at, 0, 2);
+    }
+  }
+
   /// Rows first .. first + rows of the job.
-  ZP_ISA static void run(const panel_job& job, std::size_t first, cursor soon) {
-    const auto* base = static_cast<const std::uint8_t*>(job.a) + first * job.a_stride;
-    const std::uint8_t* const a[] = {base + R * job.a_stride...};
+  ZP_ISA static void run(const panel_job& job, std::size_t first, fetch_plan soon) {
+    row_bases a(static_cast<const std::uint8_t*>(job.a) + first * job.a_stride, job.a_stride);
     const std::int8_t* b = job.b;
     const std::size_t offset = first * job.stride;
-    // The output lines are fetched for writing while the sums run, one line per 16 k: all at once
-    // they would fill the queue that the loads of b need.
     const auto* out = job.c != nullptr ? reinterpret_cast<const char*>(job.c + offset)
                                        : reinterpret_cast<const char*>(job.y + offset);
-    const char* line = out;
-    std::size_t row = 0, column = 0;
-
     sums acc[chains];
-    fill(acc[0], job.start);
-    for (std::size_t s = 1; s < chains; ++s) fill(acc[s], nullptr);
-    std::size_t k = 0;
-    for (; k + 16 <= job.k; k += 16, b += 4 * 64 * vectors) {
-      __builtin_prefetch(line + column, 1, 3);
-      column += 64;
-      if (column > 64 * vectors) {
-        column = 0, line += job.stride * sizeof(std::int32_t);
-        if (++row == rows) row = 0, line = out;
+    (fill_row(acc[0][R], job.start), ...);
+    for (std::size_t s = 1; s < chains; ++s) clear(acc[s]);
+
+    const std::size_t steps = job.k / 16, segment = (steps + rows - 1) / rows;
+    soon.lines = (soon.lines + rows - 1) / rows;
+    const std::int8_t* const last = b + steps * 4 * group_bytes;
+    for (std::size_t r = 0; r < rows; ++r, out += job.stride * sizeof(std::int32_t)) {
+      touch(out, soon);
+      const std::int8_t* end = b + segment * 4 * group_bytes;
+      if (end > last) end = last;
+      for (; b != end; b += 4 * group_bytes, a.advance(16)) {
+        group(acc[0], a, 0, b, soon);
+        group(acc[1 % chains], a, 4, b + group_bytes, soon);
+        group(acc[2 % chains], a, 8, b + 2 * group_bytes, soon);
+        group(acc[3 % chains], a, 12, b + 3 * group_bytes, soon);
       }
-      if constexpr (Fetch == fetch::sparse) {
-        for (std::size_t i = 0; i < soon.count; ++i, soon.at += soon.step) {
-          __builtin_prefetch(soon.at, 0, 2);
-        }
-      }
-      group(acc[0], a, k, b, soon);
-      group(acc[1 % chains], a, k + 4, b + 64 * vectors, soon);
-      group(acc[2 % chains], a, k + 8, b + 2 * 64 * vectors, soon);
-      group(acc[3 % chains], a, k + 12, b + 3 * 64 * vectors, soon);
     }
-    for (; k < job.k; k += 4, b += 64 * vectors) group(acc[0], a, k, b, soon);
+    for (std::size_t k = 16 * steps; k < job.k; k += 4, b += group_bytes, a.advance(4)) {
+      group(acc[0], a, 0, b, soon);
+    }
     if constexpr (chains == 4) add(acc[2], acc[3]);
     if constexpr (chains == 4) add(acc[0], acc[2]);
     if constexpr (chains >= 2) add(acc[0], acc[1]);
 
-    outer(acc[0], job.term[0], first);
-    outer(acc[0], job.term[1], first);
+    if (job.term[0].row != nullptr || job.term[1].row != nullptr) {
+      sums plain;
+      (copy_row(plain[R], acc[0][R]), ...);
+      add_terms(&plain[0][0], rows, vectors, job, first);
+      (copy_row(acc[0][R], plain[R]), ...);
+    }
     const __mmask16 mask[] = {live(job.n, V)...};
     if (job.c != nullptr) {
       (store_row(acc[0][R], job.c + offset + R * job.stride, mask), ...);
@@ -173,32 +204,32 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
   }
 };
 
-using tile_fn = void (*)(const panel_job&, std::size_t first, cursor);
+using tile_fn = void (*)(const panel_job&, std::size_t first, fetch_plan);
 
-/// All rows of a panel, T tiles. A lone tile fetches its own panel; of several, each fetches 1/T of
-/// the next one. One row needs no help: the hardware's own prefetcher keeps up with it.
+/// All rows of a panel, T tiles. A lone tile of several rows streams its own panel, 8 KB ahead
+/// (about the latency of DRAM times its bandwidth); of several tiles, each fetches 1/T of the next
+/// panel. One row needs no help: the hardware's own prefetcher keeps up with it.
 template <std::size_t Vectors, std::size_t... R>
 inline void multiply_rows(const panel_job& job, std::index_sequence<R...>) {
   using columns = std::make_index_sequence<Vectors>;
-  static constexpr tile_fn
-      sparse[] = {&tile<std::make_index_sequence<R + 1>, columns, fetch::sparse>::run...},
-      paired[] = {&tile<std::make_index_sequence<R + 1>, columns, fetch::paired>::run...},
-      dense[] = {&tile<std::make_index_sequence<R + 1>, columns, fetch::dense>::run...};
+  static constexpr tile_fn bursts[] = {
+      &tile<std::make_index_sequence<R + 1>, columns, fetch::bursts>::run...};
+  static constexpr tile_fn cursors[] = {&tile < std::make_index_sequence<R + 1>, columns,
+                                        R == 0 ? fetch::bursts : fetch::cursors > ::run...};
   constexpr std::size_t far = 400 * 1024;  // a panel this long would push itself out of the L2
   const row_blocks blocks(job.m, sizeof...(R));
   const std::size_t tiles = blocks.count, bytes = 16 * Vectors * job.k, share = bytes / tiles;
   const bool wanted = job.next != nullptr && job.m > 1, lone = tiles == 1 || bytes > far;
   for (std::size_t i = 0, first = 0; i < tiles; first += blocks.height(i++)) {
-    const tile_fn* of_height = sparse;
-    cursor soon{job.next + i * share, 0, 0};
-    if (wanted && lone) {
-      of_height = i == 0 ? dense : sparse;
-    } else if (wanted && tiles < 8) {
-      of_height = paired;
-      soon.step = 64 * Vectors / (2 * tiles) + 1, soon.count = share / 2;
-    } else if (wanted) {
-      soon.count = (4 * Vectors + tiles - 1) / tiles;  // 4 * Vectors lines of b per 16 k
-      soon.step = 64 * 4 * Vectors / (tiles * soon.count) + 1;
+    const tile_fn* of_height = bursts;
+    fetch_plan soon;
+    if (wanted && lone && i == 0) {
+      of_height = cursors;
+      soon.at = job.b + 8192, soon.gap = 64, soon.step = 64 * Vectors;
+    } else if (wanted && !lone) {
+      soon.at = job.next + i * share, soon.lines = share / 64 + 1;
+      soon.gap = share / Vectors, soon.step = 64 / tiles + 1;
+      if (tiles < 8) of_height = cursors;
     }
     of_height[blocks.height(i) - 1](job, first, soon);
   }
