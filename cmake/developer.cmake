@@ -19,6 +19,9 @@ if(ZP_SANITIZE)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # Instrumented code makes GCC 12 see uninitialised members in <regex>, which Catch2 includes.
     target_compile_options(zp_developer INTERFACE -Wno-maybe-uninitialized)
+    # Checks as calls, not inline: the unrolled tiles compile in 11 s instead of 33 s.
+    target_compile_options(zp_developer INTERFACE
+                           "SHELL:--param asan-instrumentation-with-call-threshold=0")
   endif()
 endif()
 if(OpenMP_CXX_FOUND)
