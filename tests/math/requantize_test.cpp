@@ -1,4 +1,4 @@
-// Both arithmetics against exact rational arithmetic in 128 bits, with golden values for the corners.
+// Both ways against exact rational arithmetic in 128 bits, with golden values for the corners.
 #include <zeropoint/math/requantize.hpp>
 
 #include "math/reference.hpp"
@@ -107,7 +107,7 @@ TEST_CASE("float requantization is the float product, rounded to even and clampe
   REQUIRE(zp::requantize(highest, 1.0f, s8) == 127);
 }
 
-TEST_CASE("the two arithmetics differ by one, rarely") {
+TEST_CASE("the two ways differ by one, rarely") {
   test::generator g(test::seed(93));
   INFO(test::seed_text(test::seed(93)));
   long different = 0;

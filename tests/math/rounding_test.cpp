@@ -45,7 +45,7 @@ TEST_CASE("ties_to_even is nearbyint, ties_away is round") {
   STATIC_REQUIRE(zp::ties_away::nearest(0.49999997f) == 0.0f);
 }
 
-TEST_CASE("division and reciprocal are two arithmetics: the pair of FBGEMM's header") {
+TEST_CASE("division and reciprocal are two policies: the pair of FBGEMM's header") {
   const zp::params p{0.00214854861f, 0, -128, 127};
   const float x = 0.273939937f;
   // 127.499992 -> 127 and 127.5 -> 128 (clamped to 127 in int8, so look at the steps).

@@ -1,5 +1,5 @@
 // From an int32 accumulator to an int8 code: multiply by M = scale_in * scale_w / scale_out, round,
-// add the zero point, clamp. Two arithmetics are in use, and they differ, always by one, about once
+// add the zero point, clamp. Two ways are in use, and they differ, always by one, about once
 // in 20,000 accumulators:
 //
 //   float        round_to_even(float(acc) * M)                         ONNX, oneDNN, XNNPACK, PyTorch
