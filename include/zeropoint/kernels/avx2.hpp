@@ -17,7 +17,7 @@
 namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::avx2 {
 
-using lanes = int __attribute__((vector_size(32)));  // 8 outputs
+using lanes = unsigned __attribute__((vector_size(32)));  // 8 outputs; unsigned: sums may wrap
 
 template <class Rows, class Vectors>
 struct tile;
@@ -25,7 +25,6 @@ struct tile;
 template <std::size_t... R, std::size_t... V>
 struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
   static constexpr std::size_t rows = sizeof...(R), vectors = sizeof...(V);
-  static constexpr std::size_t ahead = 4096;
   using sums = lanes[rows][vectors];
 
   ZP_ISA ZP_ALWAYS_INLINE static void dot_row(lanes (&acc)[vectors], const std::int16_t* a,
@@ -96,12 +95,13 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     sums acc;
     (fill_row(acc[R], job.start), ...);
     std::size_t k = 0;
-    for (; k + 4 <= job.k; k += 4, b += 2 * 16 * vectors) {
-      __builtin_prefetch(b + ahead, 0, 3);
-      group(acc, a, k, b);
-      group(acc, a, k + 2, b + 16 * vectors);
+    if constexpr (rows <= 3) {  // of more rows g++ 12 would start all products first and spill them
+      for (; k + 4 <= job.k; k += 4, b += 2 * 16 * vectors) {
+        group(acc, a, k, b);
+        group(acc, a, k + 2, b + 16 * vectors);
+      }
     }
-    if (k < job.k) group(acc, a, k, b);
+    for (; k < job.k; k += 2, b += 16 * vectors) group(acc, a, k, b);
 
     outer(acc, job.term[0], first);
     outer(acc, job.term[1], first);

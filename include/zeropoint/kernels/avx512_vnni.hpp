@@ -26,7 +26,7 @@ namespace kernels::avx512_vnni {
 #pragma GCC diagnostic ignored "-Wuninitialized"        // avx512 intrinsics
 #endif
 
-using lanes = int __attribute__((vector_size(64)));  // 16 outputs
+using lanes = unsigned __attribute__((vector_size(64)));  // 16 outputs; unsigned: sums may wrap
 
 /// What a tile asks memory for while it runs. Packed weights that exceed the second-level cache
 /// arrive late otherwise, and the more evenly they are asked for, the less they disturb.
@@ -156,7 +156,9 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
   }
 
   /// Rows first .. first + rows of the job.
-  ZP_ISA static void run(const panel_job& job, std::size_t first, fetch_plan soon) {
+  ZP_ISA static void run(const panel_job& job, std::size_t first, const fetch_plan& plan) {
+    fetch_plan soon =
+        plan;  // a local: through an argument's memory clang orders every load of a and b
     row_bases a(static_cast<const std::uint8_t*>(job.a) + first * job.a_stride, job.a_stride);
     const std::int8_t* b = job.b;
     const std::size_t offset = first * job.stride;
@@ -204,7 +206,7 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
   }
 };
 
-using tile_fn = void (*)(const panel_job&, std::size_t first, fetch_plan);
+using tile_fn = void (*)(const panel_job&, std::size_t first, const fetch_plan&);
 
 /// All rows of a panel, T tiles. A lone tile of several rows streams its own panel, 8 KB ahead
 /// (about the latency of DRAM times its bandwidth); of several tiles, each fetches 1/T of the next
