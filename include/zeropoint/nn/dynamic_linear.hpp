@@ -26,9 +26,11 @@ class dynamic_linear : public integer_linear {
   template <weight Weight>
   explicit dynamic_linear(const Weight& w, std::span<const float> bias = {},
                           const dynamic_linear_options& options = {})
-      : integer_linear(quantized_weight(w, options.granularity, options.weights), bias,
-                       options.activations, options.granularity.is_grouped(), *options.kernel),
-        tokens_(options.tokens) {}
+      : dynamic_linear(quantized_weight(w, options.granularity, options.weights), bias, options) {}
+  /// The same from codes that are ready; `granularity` and `weights` of the options are not used.
+  explicit dynamic_linear(const quantized_weight& w, std::span<const float> bias = {},
+                          const dynamic_linear_options& options = {})
+      : integer_linear(w, bias, options.activations, *options.kernel), tokens_(options.tokens) {}
 
   /// y [m, out] from x [m, in]. In x, NaN counts as zero and an infinity as the end of the grid that
   /// the finite values of its row span; counts() tells of both.

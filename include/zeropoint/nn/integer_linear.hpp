@@ -35,14 +35,14 @@ class integer_linear : public linear_base {
 
  protected:
   integer_linear(const quantized_weight& w, std::span<const float> bias, const scheme& activations,
-                 bool is_grouped, const kernels::kernel& kernel)
+                 const kernels::kernel& kernel)
       : linear_base(w, bias),
         weights_(w.out(), w.in(), kernel,
                  [&](std::size_t j, std::size_t k) { return w.code(j, k); }),
         scales_(w.scales().begin(), w.scales().end()),
         zero_points_(w.zero_points().begin(), w.zero_points().end()),
         activations_(activations) {
-    ZP_REQUIRE(!is_grouped,
+    ZP_REQUIRE(!w.is_grouped(),
                "linear: groups along the inputs have no common scale to take out of an integer "
                "sum; use weight_only_linear, or per_output_channel");
     if (scales_.empty()) scales_.push_back(1.0f);  // no weights at all

@@ -23,8 +23,12 @@ class static_linear : public integer_linear {
   template <weight Weight>
   static_linear(const Weight& w, std::span<const float> bias, value_range range,
                 const static_linear_options& options = {})
-      : integer_linear(quantized_weight(w, options.granularity, options.weights), bias,
-                       options.activations, options.granularity.is_grouped(), *options.kernel),
+      : static_linear(quantized_weight(w, options.granularity, options.weights), bias, range,
+                      options) {}
+  /// The same from codes that are ready; `granularity` and `weights` of the options are not used.
+  static_linear(const quantized_weight& w, std::span<const float> bias, value_range range,
+                const static_linear_options& options = {})
+      : integer_linear(w, bias, options.activations, *options.kernel),
         params_(fit(range, options.activations)) {}
 
   /// y [m, out] from x [m, in]. In x, NaN counts as zero and an infinity as the end of the grid.

@@ -43,13 +43,34 @@ class quantized_weight {
   /// Throws `error` for an unsigned scheme or a weight that is not finite.
   template <weight Weight>
   quantized_weight(const Weight& w, weight_granularity granularity, const scheme& s)
-      : is_transposed_(Weight::output == axis::columns) {
+      : is_transposed_(Weight::output == axis::columns), is_grouped_(granularity.is_grouped()) {
     ZP_REQUIRE(s.is_signed, "linear: weights need a signed scheme, got codes ", s.qmin(), " .. ",
                s.qmax());
     auto [codes, damage] =
         granularity.visit([&](const auto& g) { return quantize<std::int8_t>(w, g, s); });
     codes_ = std::move(codes);
     statistics_ = damage;
+  }
+
+  /// Codes [out, in] that are ready, with what choosing them cost. Throws `error` for blocks that no
+  /// weight_granularity has, a code outside the scheme, or statistics of another number of weights.
+  quantized_weight(quantized_matrix<std::int8_t> codes, const quantization_statistics& statistics)
+      : codes_(std::move(codes)),
+        statistics_(statistics),
+        is_transposed_(false),
+        is_grouped_(codes_.block().cols < codes_.cols()) {
+    ZP_REQUIRE(codes_.block().rows == 1 || codes_.table().count() <= 1, "linear: codes of ", out(),
+               " x ", in(), " in blocks of ", codes_.block().rows, " x ", codes_.block().cols,
+               ", expected one block or blocks of 1 row");
+    ZP_REQUIRE(statistics.count == out() * in(), "linear: statistics of ", statistics.count,
+               " weights for codes of ", out(), " x ", in());
+    for (std::size_t j = 0; j < out(); ++j) {
+      for (const std::int8_t q : codes_.values().row(j)) {
+        ZP_REQUIRE(q >= codes_.scheme().qmin() && q <= codes_.scheme().qmax(), "linear: code ",
+                   static_cast<int>(q), " of output ", j, ", expected ", codes_.scheme().qmin(),
+                   " .. ", codes_.scheme().qmax());
+      }
+    }
   }
 
   [[nodiscard]] std::size_t out() const noexcept {
@@ -64,6 +85,8 @@ class quantized_weight {
   [[nodiscard]] params params_at(std::size_t j, std::size_t k) const {
     return is_transposed_ ? codes_.params_at(k, j) : codes_.params_at(j, k);
   }
+  /// Whether the params change along the inputs.
+  [[nodiscard]] bool is_grouped() const noexcept { return is_grouped_; }
   /// Consecutive inputs k that share one params.
   [[nodiscard]] std::size_t group_size() const noexcept {
     return is_transposed_ ? codes_.block().rows : codes_.block().cols;
@@ -84,7 +107,7 @@ class quantized_weight {
  private:
   quantized_matrix<std::int8_t> codes_;
   quantization_statistics statistics_;
-  bool is_transposed_;
+  bool is_transposed_, is_grouped_;
 };
 
 /// Shape, bias and the account of the weights: the same for every layer.

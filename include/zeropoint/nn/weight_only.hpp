@@ -39,6 +39,30 @@ class weight_only_linear : public linear_base {
       : weight_only_linear(quantized_weight(w, options.granularity, options.weights), bias,
                            *options.kernel) {}
 
+  /// The same from codes that are ready.
+  explicit weight_only_linear(const quantized_weight& w, std::span<const float> bias = {},
+                              const kernels::kernel& kernel = kernels::best())
+      : linear_base(w, bias),
+        kernel_(&kernel),
+        panel_(&float_panel::choose(kernel.needs)),
+        group_size_(std::min(w.group_size(), std::max<std::size_t>(in(), 1))),
+        codes_(panels() * in() * width),
+        scales_(panels() * groups() * width),
+        zeros_(panels() * groups() * width) {
+    ZP_REQUIRE(kernels::runs_here(kernel), "linear: kernel \"", kernel.name,
+               "\" needs instructions this processor lacks");
+    for (std::size_t j = 0; j < out(); ++j) {
+      std::int8_t* codes = codes_.data() + j / width * in() * width + j % width;
+      for (std::size_t k = 0; k < in(); ++k) codes[k * width] = w.code(j, k);
+      for (std::size_t g = 0; g < groups(); ++g) {
+        const params p = w.params_at(j, g * group_size_);
+        const std::size_t at = (j / width * groups() + g) * width + j % width;
+        scales_[at] = p.scale;
+        zeros_[at] = static_cast<float>(p.zero_point);
+      }
+    }
+  }
+
   /// y [m, out] = x [m, in] * w'^T + bias. NaN and infinities in x propagate as IEEE says.
   template <executor Executor = serial>
   void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
@@ -78,29 +102,6 @@ class weight_only_linear : public linear_base {
 
  private:
   static constexpr std::size_t width = float_panel::width, rows_per_task = 256;
-
-  weight_only_linear(const quantized_weight& w, std::span<const float> bias,
-                     const kernels::kernel& kernel)
-      : linear_base(w, bias),
-        kernel_(&kernel),
-        panel_(&float_panel::choose(kernel.needs)),
-        group_size_(std::min(w.group_size(), std::max<std::size_t>(in(), 1))),
-        codes_(panels() * in() * width),
-        scales_(panels() * groups() * width),
-        zeros_(panels() * groups() * width) {
-    ZP_REQUIRE(kernels::runs_here(kernel), "linear: kernel \"", kernel.name,
-               "\" needs instructions this processor lacks");
-    for (std::size_t j = 0; j < out(); ++j) {
-      std::int8_t* codes = codes_.data() + j / width * in() * width + j % width;
-      for (std::size_t k = 0; k < in(); ++k) codes[k * width] = w.code(j, k);
-      for (std::size_t g = 0; g < groups(); ++g) {
-        const params p = w.params_at(j, g * group_size_);
-        const std::size_t at = (j / width * groups() + g) * width + j % width;
-        scales_[at] = p.scale;
-        zeros_[at] = static_cast<float>(p.zero_point);
-      }
-    }
-  }
 
   [[nodiscard]] std::size_t panels() const noexcept { return (out() + width - 1) / width; }
   [[nodiscard]] std::size_t groups() const noexcept {
