@@ -29,6 +29,7 @@
 
 #include <zeropoint/kernels/kernel.hpp>
 #include <zeropoint/kernels/registry.hpp>
+#include <zeropoint/kernels/saturation.hpp>
 
 #include <zeropoint/gemm/gemm.hpp>
 #include <zeropoint/gemm/gemv.hpp>
