@@ -59,7 +59,7 @@ TEST_CASE("Two models and their twins: tables, JSON and CSV say the same") {
   CHECK(o.err.empty());
   const json j = json::parse(test::slurp(json_file));
   const auto& rows = j["rows"];
-  REQUIRE(rows.size() == 2 * 2 * lab::scheme_names().size());
+  REQUIRE(rows.size() == 2 * 2 * lab::default_schemes().size());
   for (const auto& r : rows) {
     INFO(r.dump());
     CHECK(r["tokens"] == 31 * 31);  // 1000 tokens are 31 windows of 32
@@ -68,7 +68,7 @@ TEST_CASE("Two models and their twins: tables, JSON and CSV say the same") {
     CHECK((r["variant"] == "natural" || r["variant"] == "planted 2:6"));
   }
   // The twins' float losses are the models' own, to the last bit.
-  const std::size_t n = lab::scheme_names().size();
+  const std::size_t n = lab::default_schemes().size();
   CHECK(rows[0]["loss"] == rows[n]["loss"]);
   CHECK(rows[2 * n]["loss"] == rows[3 * n]["loss"]);
   CHECK(rows[0]["loss"] != rows[2 * n]["loss"]);
@@ -81,7 +81,7 @@ TEST_CASE("Two models and their twins: tables, JSON and CSV say the same") {
         10 * j["protocol"]["models"][0]["outlier_ratio"].get<double>());
   const std::string csv = test::slurp(csv_file);
   CHECK(std::count(csv.begin(), csv.end(), '\n') == static_cast<std::ptrdiff_t>(rows.size()) + 1);
-  for (const std::string& scheme : lab::scheme_names()) CHECK(test::contains(o.out, scheme));
+  for (const std::string& scheme : lab::default_schemes()) CHECK(test::contains(o.out, scheme));
   for (const char* part :
        {"synthetic", "protocol chunk: window 32", "no BOS", "BOS 256 once",
         "layers agree with their float twins", "W8 is free", "outliers: the largest channel is"}) {
@@ -128,7 +128,7 @@ TEST_CASE("Bad input is one line and exit code 2") {
     std::vector<std::string> more;
     const char* says;
   } cases[] = {
-      {{"--schemes", "w9"}, "\"w9\" is not a scheme; expected some of fp32,"},
+      {{"--schemes", "w9"}, "\"w9\" is not a scheme; expected fp32,"},
       {{"--window", "33"}, "--window 33"},
       {{"--window", "1"}, "--window 1"},
       {{"--protocol", "stride", "--stride", "40"}, "--stride 40"},

@@ -9,7 +9,6 @@
 
 namespace {
 
-using test::contains;
 
 const lab::transformer& model() {
   static const lab::transformer m = lab::load_model(test::golden / "gpt2_tied");
@@ -28,7 +27,7 @@ std::vector<lab::scheme_layers> make_all(const lab::transformer& m,
   const auto windows = lab::cut(lab::window_rule::chunk, ids.size(), 19, 19);
   const lab::calibration ranges = lab::calibrate(m, ids, windows, 2);
   std::vector<lab::scheme_layers> all;
-  for (const auto& name : lab::scheme_names()) all.push_back(lab::make_scheme(name, m, ranges));
+  for (const auto& name : lab::default_schemes()) all.push_back(lab::make_scheme(name, m, ranges));
   return all;
 }
 
@@ -233,16 +232,4 @@ TEST_CASE("One window has no standard error") {
   const auto rows = lab::measure(model(), schemes, ids, one, 2);
   CHECK(std::isnan(rows[3].delta_se));
   CHECK(std::isfinite(rows[3].delta));
-}
-
-TEST_CASE("Scheme names") {
-  CHECK(lab::parse_schemes("").size() == 9);
-  CHECK(lab::parse_schemes("w8,fp32,w8") == std::vector<std::string>{"fp32", "w8"});
-  CHECK(lab::parse_schemes("w8a8-static-p99.9,w8") ==
-        std::vector<std::string>{"fp32", "w8a8-static-p99.9", "w8"});
-  for (const char* bad : {"w9", "w8,", ",w8", "w8,,f16", "W8", " w8"}) {
-    const auto text = test::rejection([&] { return lab::parse_schemes(bad); });
-    CHECK(contains(text, "is not a scheme; expected some of fp32,f16,bf16,w8,w8-tensor,"));
-    CHECK(contains(text, "w8a8-static-p99.9"));
-  }
 }

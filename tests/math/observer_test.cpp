@@ -1,9 +1,5 @@
 // Observers against sorted values; order, split and merge must not matter, exactly.
-#include <zeropoint/math/observer.hpp>
-
-#include <algorithm>
-
-#include "math/reference.hpp"
+#include "math/observing.hpp"
 
 namespace zp = zeropoint;
 
@@ -12,108 +8,33 @@ static_assert(zp::observer<zp::moving_average> && zp::observer<zp::percentile>);
 
 namespace {
 
-constexpr float inf = std::numeric_limits<float>::infinity();
-const float nan_value = std::numeric_limits<float>::quiet_NaN();
-
-std::vector<float> finite(const std::vector<float>& x) {
-  std::vector<float> f;
-  for (float v : x) {
-    if (std::isfinite(v)) f.push_back(v);
-  }
-  return f;
-}
-
 /// The value of rank ceil(n * p / 100) of |x|, p given in millionths.
 float exact_percentile(const std::vector<float>& x, std::uint64_t millionths) {
   std::vector<float> a;
-  for (float v : finite(x)) a.push_back(std::fabs(v));
+  for (float v : test::finite(x)) a.push_back(std::fabs(v));
   std::sort(a.begin(), a.end());
   const std::uint64_t rank = (a.size() * millionths + 999999) / 1000000;
   return a[rank - 1];
 }
 
-/// Batches of very different size and magnitude, with everything strange in them.
-std::vector<std::vector<float>> batches(test::generator& g) {
-  std::vector<std::vector<float>> all;
-  for (int i = 0; i < 12; ++i) {
-    std::vector<float> x(g() % 700);
-    const float scale = std::ldexp(1.0f, static_cast<int>(g() % 30) - 15);
-    for (float& v : x) v = test::normal(g) * scale;
-    if (!x.empty() && i % 3 == 0) x[g() % x.size()] = nan_value;
-    if (!x.empty() && i % 4 == 0) x[g() % x.size()] = -inf;
-    if (i == 5) std::fill(x.begin(), x.end(), 0.0f);
-    if (i == 6) std::fill(x.begin(), x.end(), std::numeric_limits<float>::denorm_min());
-    all.push_back(std::move(x));
-  }
-  return all;
-}
-
-/// One observer over all, in order; in reverse; element by element; merged halves, both ways: equal.
-template <class Make>
-void check_order(Make make) {
-  test::generator g(test::seed(81));
-  INFO(test::seed_text(test::seed(81)));
-  for (int round = 0; round < 10; ++round) {
-    auto all = batches(g);
-    auto forward = make(), backward = make(), single = make(), left = make(), right = make();
-    for (const auto& x : all) forward.observe(std::span<const float>(x));
-    for (std::size_t i = 0; i < all.size(); ++i) {
-      auto& half = i < 5 ? left : right;
-      half.observe(std::span<const float>(all[i]));
-      for (const float& v : all[i]) single.observe(std::span<const float>(&v, 1));
-    }
-    std::reverse(all.begin(), all.end());
-    for (const auto& x : all) backward.observe(std::span<const float>(x));
-    auto left_right = left, right_left = right;
-    left_right.merge(right);
-    right_left.merge(left);
-    REQUIRE(forward == backward);
-    REQUIRE(forward == single);
-    REQUIRE(forward == left_right);
-    REQUIRE(forward == right_left);
-    auto with_nothing = forward, nothing = make();
-    with_nothing.merge(nothing);
-    nothing.merge(forward);
-    REQUIRE(with_nothing == forward);
-    REQUIRE(nothing == forward);
-  }
-}
-
-template <class Observer>
-void check_nothing(Observer o) {
-  REQUIRE_THROWS_AS(o.range(), zp::error);
-  o.observe(std::span<const float>());
-  REQUIRE_THROWS_AS(o.range(), zp::error);
-  const std::vector<float> bad{nan_value, inf, -inf};
-  o.observe(std::span<const float>(bad));
-  REQUIRE(o.non_finite() == 3);
-  REQUIRE(o.count() == 0);
-  REQUIRE_THROWS_AS(o.range(), zp::error);
-  const std::vector<float> good{nan_value, 0.0f};
-  o.observe(std::span<const float>(good));
-  REQUIRE(o.non_finite() == 4);
-  REQUIRE(o.count() == 1);
-  REQUIRE(o.range() == zp::value_range{0, 0});
-}
-
 }  // namespace
 
 TEST_CASE("observers of nothing finite have no range") {
-  check_nothing(zp::min_max());
-  check_nothing(zp::absmax());
-  check_nothing(zp::moving_average());
-  check_nothing(zp::percentile());
+  test::check_nothing(zp::min_max());
+  test::check_nothing(zp::absmax());
+  test::check_nothing(zp::moving_average());
+  test::check_nothing(zp::percentile());
 }
 
 TEST_CASE("order, split and merge do not matter") {
-  check_order([] { return zp::min_max(); });
-  check_order([] { return zp::absmax(); });
-  check_order([] { return zp::percentile(99.9); });
-  check_order([] { return zp::percentile(50); });
+  test::check_order([] { return zp::min_max(); });
+  test::check_order([] { return zp::absmax(); });
+  test::check_order([] { return zp::percentile(99.9); });
+  test::check_order([] { return zp::percentile(50); });
 }
 
 TEST_CASE("min_max and absmax are the extremes of the finite values") {
-  const std::vector<float> x{1, -inf, -3, 2, nan_value, inf};
+  const std::vector<float> x{1, -test::inf, -3, 2, test::nan_value, test::inf};
   zp::min_max m;
   zp::absmax a;
   m.observe(std::span<const float>(x));
@@ -126,7 +47,7 @@ TEST_CASE("min_max and absmax are the extremes of the finite values") {
 
 TEST_CASE("moving_average: m += c * (batch - m), the first batch as it is") {
   zp::moving_average m(0.25);
-  const std::vector<float> first{-4, 8}, second{-8, 0, 16}, bad{nan_value};
+  const std::vector<float> first{-4, 8}, second{-8, 0, 16}, bad{test::nan_value};
   m.observe(std::span<const float>(first));
   REQUIRE(m.range() == zp::value_range{-4, 8});
   m.observe(std::span<const float>(bad));
@@ -156,7 +77,7 @@ TEST_CASE("percentile: never below the exact one, at most one bin above") {
     std::vector<float> x(1 + g() % 3000);
     for (float& v : x) v = test::normal(g) * (g() % 50 == 0 ? 30.0f : 1.0f);
     x[0] = -x[0];
-    if (x.size() > 3) x[2] = inf;
+    if (x.size() > 3) x[2] = test::inf;
     for (const auto& [percent, millionths] :
          std::vector<std::pair<double, std::uint64_t>>{{99.9, 999000},
                                                        {99.99, 999900},
@@ -166,7 +87,7 @@ TEST_CASE("percentile: never below the exact one, at most one bin above") {
                                                        {100, 1000000}}) {
       zp::percentile p(percent);
       p.observe(std::span<const float>(x));
-      const std::vector<float> numbers = finite(x);
+      const std::vector<float> numbers = test::finite(x);
       const auto [low, high] = std::minmax_element(numbers.begin(), numbers.end());
       const float exact = exact_percentile(x, millionths), largest = std::max(-*low, *high);
       REQUIRE(p.resolution() <= largest / 2048);
@@ -224,7 +145,7 @@ TEST_CASE("percentile: a bad percentage is refused, and so is a merge of differe
 }
 
 TEST_CASE("column_absmax: the largest |x| of every channel") {
-  const std::vector<float> x{1, -2, nan_value, -3, 0, 0, inf, 1, 0};
+  const std::vector<float> x{1, -2, test::nan_value, -3, 0, 0, test::inf, 1, 0};
   zp::column_absmax all(3), a(3), b(3);
   const zp::matrix_view<const float> m(x.data(), 3, 3);
   all.observe(m);

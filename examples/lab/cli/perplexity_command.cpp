@@ -71,10 +71,16 @@ void add_perplexity(CLI::App& app) {
   auto* command =
       app.add_subcommand("perplexity", "Measure a model under quantization schemes, side by side");
   std::string schemes;
-  for (const std::string& s : scheme_names()) schemes += (schemes.empty() ? "" : ",") + s;
+  for (const std::string& s : default_schemes()) schemes += (schemes.empty() ? "" : ",") + s;
   command->footer(
-      "Schemes: " + schemes +
-      "\nEmbeddings, norms, attention products and the head stay float. A scale \"per tensor\" of "
+      "Schemes by default: " + schemes +
+      "\nThere are more; names compose:\n"
+      "  w2 to w8 [-tensor|-channel|-gN] [-affine] [-gptq|-awq]      integer weights, N inputs a "
+      "scale\n"
+      "  w8a8-dynamic[-token] [-smooth|-rotate]                      int8 activations as well\n"
+      "  w8a8-static [-p99.9|-mse|-kl] [-smooth|-rotate] [-watch]    on calibrated ranges\n"
+      "  w8a8-outlier, w8a8-channel-simulated\n"
+      "Embeddings, norms, attention products and the head stay float. A scale \"per tensor\" of "
       "w8a8-dynamic is\na scale per window.\n"
       "Columns: loss in nats per token; its difference to fp32 with the standard error over "
       "windows; perplexity;\nKL(fp32 || scheme) in nats per token; positions whose likeliest token "
@@ -94,7 +100,9 @@ void add_perplexity(CLI::App& app) {
                    "Text that static schemes take their ranges from (default: WikiText-2 raw "
                    "validation, a slice)")
       ->type_name("FILE");
-  command->add_option("--schemes", o->schemes, "Schemes, separated by commas (default: all)")
+  command
+      ->add_option("--schemes", o->schemes,
+                   "Schemes, separated by commas (default: nine, see below)")
       ->type_name("A,B,...");
   command
       ->add_option("--protocol", o->protocol,

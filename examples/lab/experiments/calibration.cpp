@@ -33,26 +33,41 @@ double ratio_of(std::span<const float> maxima) {
 
 class observed_linear final : public linear {
  public:
-  observed_linear(const dense& d, observers& seen) : inner_(d), seen_(&seen) {}
+  observed_linear(const dense& d, observers& seen, const input_change& change)
+      : inner_(d), seen_(&seen), change_(&change) {}
   void apply(matrix_view<const float> x, matrix_view<float> y) const override {
-    seen_->all.observe(x);
-    seen_->most.observe(x);
-    seen_->channels.observe(x);
+    if (*change_) {
+      std::vector<float> changed(x.size());
+      for (std::size_t t = 0; t < x.rows(); ++t) {
+        std::copy_n(x.row(t).data(), x.cols(), changed.data() + t * x.cols());
+      }
+      (*change_)({changed.data(), x.rows(), x.cols()});
+      observe({changed.data(), x.rows(), x.cols()});
+    } else {
+      observe(x);
+    }
     inner_.apply(x, y);
   }
 
  private:
+  void observe(matrix_view<const float> x) const {
+    seen_->all.observe(x);
+    seen_->most.observe(x);
+    seen_->channels.observe(x);
+  }
+
   float_linear inner_;
   observers* seen_;
+  const input_change* change_;
 };
 
-std::vector<observers> observe_window(const transformer& model,
-                                      std::span<const std::uint32_t> ids) {
+std::vector<observers> observe_window(const transformer& model, std::span<const std::uint32_t> ids,
+                                      const input_change& change) {
   const auto linears = model.linears();
   std::vector<observers> seen = observers_of(model);
   linear_set layers;
   for (std::size_t i = 0; i < linears.size(); ++i) {
-    layers.push_back(std::make_unique<observed_linear>(*linears[i], seen[i]));
+    layers.push_back(std::make_unique<observed_linear>(*linears[i], seen[i], change));
   }
   workspace scratch(model.config, ids.size());
   std::vector<float> hidden(ids.size() * model.config.embed_width);
@@ -64,7 +79,7 @@ std::vector<observers> observe_window(const transformer& model,
 
 calibration calibrate(const transformer& model, std::span<const std::uint32_t> ids,
                       std::span<const window> windows, std::size_t threads,
-                      const std::function<void(std::size_t)>& report) {
+                      const std::function<void(std::size_t)>& report, const input_change& change) {
   std::vector<observers> all = observers_of(model);
   calibration result;
   for (std::size_t first = 0; first < windows.size(); first += threads) {
@@ -72,7 +87,7 @@ calibration calibrate(const transformer& model, std::span<const std::uint32_t> i
     std::vector<std::vector<observers>> parts(count);
     parallel_for(threads, count, [&](std::size_t i) {
       const window& w = windows[first + i];
-      parts[i] = observe_window(model, ids.subspan(w.first, w.size));
+      parts[i] = observe_window(model, ids.subspan(w.first, w.size), change);
     });
     for (std::size_t i = 0; i < count; ++i) {
       result.tokens += windows[first + i].size;
@@ -87,7 +102,9 @@ calibration calibrate(const transformer& model, std::span<const std::uint32_t> i
   for (const observers& o : all) {
     result.min_max.push_back(o.all.range());
     result.percentile.push_back(o.most.range());
-    result.channel_ratio.push_back(ratio_of(o.channels.maxima()));
+    const auto maxima = o.channels.maxima();
+    result.channel_absmax.emplace_back(maxima.begin(), maxima.end());
+    result.channel_ratio.push_back(ratio_of(maxima));
   }
   return result;
 }

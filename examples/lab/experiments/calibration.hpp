@@ -10,20 +10,26 @@
 
 namespace lab {
 
-/// Ranges per linear layer, in the order of transformer::linears().
+/// Per linear layer, in the order of transformer::linears().
 struct calibration {
   std::vector<zeropoint::value_range> min_max;     ///< smallest and largest value
   std::vector<zeropoint::value_range> percentile;  ///< what 99.9 % of |x| lie within, as -r .. r
+  std::vector<std::vector<float>> channel_absmax;  ///< [in]: largest |x| of every channel
   /// Largest |x| of the largest channel over that of the median channel: 1 when all are alike, tens
   /// to thousands where outlier channels take the grid from the others.
   std::vector<double> channel_ratio;
   std::size_t tokens = 0;
 };
 
+/// What a layer quantizes when that is not its input: changes [tokens, in] in place.
+using input_change = std::function<void(zeropoint::matrix_view<float> x)>;
+
 /// Runs the float model over the windows (all their tokens count). Windows are observed one by one
-/// and merged in order: the result does not depend on `threads`. `report` hears the windows done.
+/// and merged in order: the result does not depend on `threads`. Observers see the inputs after
+/// `change`, when given; the model does not. `report` hears the windows done.
 [[nodiscard]] calibration calibrate(const transformer& model, std::span<const std::uint32_t> ids,
                                     std::span<const window> windows, std::size_t threads,
-                                    const std::function<void(std::size_t)>& report = {});
+                                    const std::function<void(std::size_t)>& report = {},
+                                    const input_change& change = {});
 
 }  // namespace lab

@@ -96,8 +96,8 @@ class experiment {
   void run_blocks(std::size_t s, std::size_t index, std::size_t i, std::size_t count) {
     const window& w = windows_[index];
     auto scratch = workspaces_.take([&] { return workspace(model_.config, longest_); });
-    forward(model_, schemes_[s].layers, ids_.subspan(w.first, w.size), *scratch,
-            hidden(s, i, count, w));
+    forward(schemes_[s].form_of(model_), schemes_[s].layers, ids_.subspan(w.first, w.size),
+            *scratch, hidden(s, i, count, w));
     workspaces_.give_back(std::move(scratch));
   }
 

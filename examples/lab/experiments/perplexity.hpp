@@ -18,8 +18,15 @@ namespace lab {
 struct scheme_layers {
   std::string name;
   linear_set layers;
+  /// The form of the model that the layers belong to, when a cure has changed its norms; null: the
+  /// model as it is.
+  std::shared_ptr<const transformer> model;
   std::uint64_t stored_bytes = 0;  ///< the linear layers' weights, scales and biases in a file
   std::uint64_t memory_bytes = 0;  ///< the same as they lie in memory
+
+  [[nodiscard]] const transformer& form_of(const transformer& natural) const noexcept {
+    return model ? *model : natural;
+  }
 };
 
 /// A row of the table.

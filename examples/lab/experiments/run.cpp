@@ -53,7 +53,8 @@ class runner {
   runner(const perplexity_options& o, const std::function<void(const study&)>& done,
          const std::function<void(const std::string&)>& note)
       : options_(o), done_(done), note_(note), text_(read_document(o.text, o.join_lines)) {
-    calibrated_ = std::any_of(o.schemes.begin(), o.schemes.end(), needs_calibration);
+    calibrated_ = std::any_of(o.schemes.begin(), o.schemes.end(),
+                              [](const scheme_name& n) { return n.needs_calibration(); });
     if (calibrated_) calibration_ = read_document(o.calibration, o.join_lines);
   }
 
@@ -131,21 +132,23 @@ class runner {
             std::span<const window> windows, std::span<const std::uint32_t> seen,
             std::span<const window> seen_windows) {
     const std::string what = s.model + ", " + s.variant;
-    calibration ranges;
+    std::unique_ptr<progress> shown_calibration;
+    scheme_maker maker(model, seen, seen_windows, options_.threads, [&](std::size_t n) {
+      if (!shown_calibration) {
+        shown_calibration = std::make_unique<progress>("calibrate " + what, seen_windows.size());
+      }
+      shown_calibration->at(n);
+      if (n >= seen_windows.size()) shown_calibration.reset();
+    });
     if (calibrated_) {
-      progress shown("calibrate " + what, seen_windows.size());
-      ranges = calibrate(model, seen, seen_windows, options_.threads,
-                         [&](std::size_t n) { shown.at(n); });
-      const auto worst = std::max_element(ranges.channel_ratio.begin(), ranges.channel_ratio.end());
+      const auto& ratios = maker.natural().channel_ratio;
+      const auto worst = std::max_element(ratios.begin(), ratios.end());
       s.outlier_ratio = *worst;
-      s.outlier_layer =
-          model.linears()[static_cast<std::size_t>(worst - ranges.channel_ratio.begin())]->name;
+      s.outlier_layer = model.linears()[static_cast<std::size_t>(worst - ratios.begin())]->name;
     }
     std::vector<scheme_layers> schemes;
-    for (const std::string& scheme : options_.schemes) {
-      schemes.push_back(make_scheme(scheme, model, ranges));
-    }
-    if (options_.check_parity) check(model, schemes, ids.subspan(0, windows[0].size), ranges);
+    for (const scheme_name& name : options_.schemes) schemes.push_back(maker.make(name));
+    if (options_.check_parity) check(model, maker, ids.subspan(0, windows[0].size));
     progress shown(what, windows.size() * schemes.size());
     s.rows = measure(model, schemes, ids, windows, options_.threads,
                      [&](std::size_t n) { shown.at(n); });
@@ -157,13 +160,12 @@ class runner {
   }
 
   /// On layers of its own: those that are measured count what they clip.
-  void check(const transformer& model, const std::vector<scheme_layers>& schemes,
-             std::span<const std::uint32_t> window, const calibration& ranges) {
-    for (const scheme_layers& measured : schemes) {
-      const scheme_layers own = make_scheme(measured.name, model, ranges);
+  void check(const transformer& model, scheme_maker& maker, std::span<const std::uint32_t> window) {
+    for (const scheme_name& name : options_.schemes) {
+      const scheme_layers own = maker.make(name);
       const auto checker =
           check_parity(model, own, window.subspan(0, std::min(parity_tokens, window.size())));
-      const std::string text = "parity of " + parity_text(measured.name, checker);
+      const std::string text = "parity of " + parity_text(name.text, checker);
       if (!checker.agrees()) throw std::runtime_error(text);
       if (note_ && checker.layers() > 0) note_(text);
     }

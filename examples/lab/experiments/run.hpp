@@ -1,6 +1,7 @@
 // The perplexity experiment from files to studies: what `zp-lab perplexity` runs.
 #pragma once
 
+#include <lab/experiments/scheme_name.hpp>
 #include <lab/models/plant.hpp>
 #include <lab/report/study.hpp>
 
@@ -12,7 +13,7 @@ namespace lab {
 struct perplexity_options {
   std::vector<std::filesystem::path> models;
   std::filesystem::path text, calibration;
-  std::vector<std::string> schemes;  ///< from parse_schemes()
+  std::vector<scheme_name> schemes;  ///< from parse_schemes()
   window_rule rule = window_rule::chunk;
   std::size_t window = 0;      ///< 0: the model's positions
   std::size_t stride = 0;      ///< 0: half the window

@@ -1,42 +1,51 @@
-// Schemes by name: what computes the linear layers of the blocks. Embeddings, norms, attention
-// products, head and OPT-350m's projections stay float in all of them.
-//
-//   name               weights                   activations
-//   fp32               float32                   float32
-//   f16, bf16          rounded to 16 bits        float32
-//   w8                 int8 per output channel   float32
-//   w8-tensor          int8 per tensor           float32
-//   w8a8-dynamic       int8 per output channel   int8, a scale per tensor and window
-//   w8a8-dynamic-token int8 per output channel   int8, a scale per token
-//   w8a8-static        int8 per output channel   int8, a scale per layer: calibrated min-max
-//   w8a8-static-p99.9  int8 per output channel   int8, a scale per layer: calibrated 99.9th percentile
-//
-// All int8 grids are symmetric, -127..127.
+// From a scheme's name (scheme_name.hpp) to the objects that compute the linear layers of the blocks.
+// Embeddings, norms, attention products, head and OPT-350m's projections stay float in all schemes.
 #pragma once
 
 #include <lab/experiments/calibration.hpp>
 #include <lab/experiments/perplexity.hpp>
+#include <lab/experiments/scheme_name.hpp>
 
-#include <string>
-#include <string_view>
-#include <vector>
+#include <map>
 
 namespace lab {
 
-/// Every name, in the order of the table above.
-[[nodiscard]] const std::vector<std::string>& scheme_names();
+/// The layers of one scheme. They may borrow the model's weights, so the model must stay. `seen` is
+/// what calibration saw in front of these layers; only schemes that need it read it. Throws
+/// zeropoint::error where a weight cannot be quantized.
+[[nodiscard]] scheme_layers make_scheme(const scheme_name& name, const transformer& model,
+                                        const calibration& seen);
+[[nodiscard]] scheme_layers make_scheme(std::string_view name, const transformer& model,
+                                        const calibration& seen);
 
-/// "fp32,w8" to names: fp32 is put first whether named or not (every delta needs it), the others keep
-/// their order, duplicates are dropped; empty means all. An unknown name is an input_error that lists
-/// the known ones.
-[[nodiscard]] std::vector<std::string> parse_schemes(std::string_view list);
+/// Makes schemes of one model. Calibrates when the first scheme needs it, once for all schemes that
+/// quantize the same inputs: those of the model as it is, smoothed, or rotated.
+class scheme_maker {
+ public:
+  /// `what` is calibrated, so many windows are done.
+  using listener = std::function<void(std::size_t windows)>;
 
-/// True for the static schemes.
-[[nodiscard]] bool needs_calibration(std::string_view scheme);
+  /// The model and the calibration text, cut into windows, must stay; no windows are fine as long as
+  /// no scheme needs calibration.
+  scheme_maker(const transformer& model, std::span<const std::uint32_t> ids,
+               std::span<const window> windows, std::size_t threads, listener report = {});
 
-/// The layers of one scheme. They may borrow the model's weights, so the model must stay. `ranges`
-/// is only read by schemes that need it. Throws zeropoint::error where a weight cannot be quantized.
-[[nodiscard]] scheme_layers make_scheme(std::string_view scheme, const transformer& model,
-                                        const calibration& ranges);
+  /// Throws input_error when a cure does not apply to this model.
+  [[nodiscard]] scheme_layers make(const scheme_name& name);
+  /// What calibration sees in front of the layers of the model as it is.
+  [[nodiscard]] const calibration& natural() { return seen(activation_cure::none); }
+
+ private:
+  const calibration& seen(activation_cure cure);
+  const std::shared_ptr<const transformer>& smoothed();
+
+  const transformer& model_;
+  std::span<const std::uint32_t> ids_;
+  std::span<const window> windows_;
+  std::size_t threads_;
+  listener report_;
+  std::map<activation_cure, calibration> seen_;
+  std::shared_ptr<const transformer> smoothed_;
+};
 
 }  // namespace lab

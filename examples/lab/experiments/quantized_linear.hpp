@@ -1,0 +1,102 @@
+// What a scheme puts in the place of a float layer.
+#pragma once
+
+#include <lab/models/linear.hpp>
+#include <lab/models/parallel.hpp>
+#include <zeropoint/base/float16.hpp>
+#include <zeropoint/nn/linear.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+
+namespace lab {
+
+/// Weights kept in 16 bits and widened for every window, which costs 1/T of the product.
+template <class Half, Half (*Round)(float)>
+class rounded_linear final : public linear {
+ public:
+  explicit rounded_linear(const dense& d) : exact_(&d), weight_(d.weight.size()) {
+    std::transform(d.weight.begin(), d.weight.end(), weight_.begin(), Round);
+  }
+  void apply(zeropoint::matrix_view<const float> x,
+             zeropoint::matrix_view<float> y) const override {
+    auto scratch = scratch_.take([&] { return std::vector<float>(weight_.size()); });
+    for (std::size_t i = 0; i < weight_.size(); ++i) (*scratch)[i] = to_float(weight_[i]);
+    multiply(*exact_, scratch->data(), x, y);
+    scratch_.give_back(std::move(scratch));
+  }
+
+ private:
+  const dense* exact_;  ///< shape and bias
+  std::vector<Half> weight_;
+  mutable pool<std::vector<float>> scratch_;
+};
+using f16_linear = rounded_linear<zeropoint::float16, &zeropoint::to_float16>;
+using bf16_linear = rounded_linear<zeropoint::bfloat16, &zeropoint::to_bfloat16>;
+
+/// A layer of the library, on the calling thread.
+template <class Layer>
+class quantized_linear final : public linear {
+ public:
+  template <class... Arguments>
+  explicit quantized_linear(Arguments&&... arguments)
+      : layer_(std::forward<Arguments>(arguments)...) {}
+  void apply(zeropoint::matrix_view<const float> x,
+             zeropoint::matrix_view<float> y) const override {
+    layer_(x, y);
+  }
+  clip_count clips() const override {
+    if constexpr (requires { layer_.counts(); }) {
+      return {layer_.counts().outside(), layer_.counts().count};
+    }
+    return {};
+  }
+  void check(const std::string& name, zeropoint::matrix_view<const float> x,
+             zeropoint::parity_checker& checker) const override {
+    if constexpr (requires { checker.check(name, layer_, x); }) checker.check(name, layer_, x);
+  }
+  const Layer& layer() const { return layer_; }
+
+ private:
+  Layer layer_;
+};
+
+/// A scale per channel of the activations, from calibration: fake-quantized floats in front of int8
+/// weights, since such scales lie inside the sum that an integer product computes.
+class channel_simulated_linear final : public linear {
+ public:
+  /// `absmax` [in] of the inputs.
+  channel_simulated_linear(const dense& d, std::span<const float> absmax)
+      : layer_(zeropoint::linear_weight{d.view()}, d.bias) {
+    for (const float m : absmax) channels_.push_back(zeropoint::fit({-m, m}, zeropoint::symmetric));
+  }
+  void apply(zeropoint::matrix_view<const float> x,
+             zeropoint::matrix_view<float> y) const override {
+    auto scratch = scratch_.take([&] { return std::vector<float>(); });
+    scratch->resize(x.size());
+    std::uint64_t outside = 0;
+    for (std::size_t t = 0; t < x.rows(); ++t) {
+      for (std::size_t j = 0; j < x.cols(); ++j) {
+        const zeropoint::params& p = channels_[j];
+        const float limit = p.representable().max + p.scale / 2;
+        outside += std::fabs(x(t, j)) > limit ? 1 : 0;
+        (*scratch)[t * x.cols() + j] = zeropoint::dequantize(zeropoint::quantize(x(t, j), p), p);
+      }
+    }
+    layer_({scratch->data(), x.rows(), x.cols()}, y);
+    scratch_.give_back(std::move(scratch));
+    clipped_ += outside;
+    values_ += x.size();
+  }
+  clip_count clips() const override { return {clipped_, values_}; }
+  const zeropoint::weight_only_linear& layer() const { return layer_; }
+
+ private:
+  zeropoint::weight_only_linear layer_;
+  std::vector<zeropoint::params> channels_;
+  mutable pool<std::vector<float>> scratch_;
+  mutable std::atomic<std::uint64_t> clipped_{0}, values_{0};
+};
+
+}  // namespace lab

@@ -1,0 +1,168 @@
+// Names are parsed word by word; a word is taken at most once and in the order of the grammar.
+#include <lab/experiments/scheme_name.hpp>
+#include <lab/io/error.hpp>
+
+#include <algorithm>
+#include <charconv>
+
+namespace lab {
+
+namespace {
+
+constexpr const char* grammar =
+    "; expected fp32, f16, bf16, wB[-tensor|-channel|-gN][-affine][-gptq|-awq] with 2 to 8 bits B, "
+    "w8a8-dynamic[-token][-smooth|-rotate], "
+    "w8a8-static[-p99.9|-mse|-kl][-smooth|-rotate][-watch], w8a8-outlier or w8a8-channel-simulated";
+
+/// The words between the dashes, front to back.
+class words {
+ public:
+  explicit words(std::string_view text) : rest_(text), more_(true) { next(); }
+  [[nodiscard]] bool done() const { return !has_word_; }
+  [[nodiscard]] std::string_view word() const { return word_; }
+  void next() {
+    has_word_ = more_;
+    const std::size_t end = std::min(rest_.find('-'), rest_.size());
+    word_ = rest_.substr(0, end);
+    more_ = end < rest_.size();
+    rest_.remove_prefix(more_ ? end + 1 : end);
+  }
+  bool take(std::string_view expected) {
+    if (done() || word_ != expected) return false;
+    next();
+    return true;
+  }
+
+ private:
+  std::string_view rest_, word_;
+  bool more_, has_word_ = false;
+};
+
+/// The number behind `letter`, when that is all the word says and it lies in [low, high].
+bool number_after(char letter, std::string_view word, std::size_t low, std::size_t high,
+                  std::size_t& value) {
+  if (word.size() < 2 || word[0] != letter || word[1] == '0') return false;
+  const auto [end, problem] = std::from_chars(word.data() + 1, word.data() + word.size(), value);
+  return problem == std::errc{} && end == word.data() + word.size() && low <= value &&
+         value <= high;
+}
+
+void parse_weights(words& w, scheme_name& s) {
+  std::size_t size = 0;
+  if (w.take("tensor")) {
+    s.granularity = zeropoint::per_tensor;
+  } else if (!w.take("channel") && !w.done() && number_after('g', w.word(), 1, 1u << 20, size)) {
+    s.granularity = zeropoint::per_group{size};
+    w.next();
+  }
+  if (w.take("affine")) s.weights.kind = zeropoint::symmetry::affine;
+  if (w.take("gptq")) {
+    s.method = weight_method::gptq;
+  } else if (w.take("awq")) {
+    s.method = weight_method::awq;
+  }
+}
+
+void parse_cure(words& w, scheme_name& s) {
+  if (w.take("smooth")) {
+    s.cure = activation_cure::smooth;
+  } else if (w.take("rotate")) {
+    s.cure = activation_cure::rotate;
+  }
+}
+
+bool parse_activations(words& w, scheme_name& s) {
+  if (w.take("dynamic")) {
+    s.kind = arithmetic::dynamic;
+    s.per_token = w.take("token");
+    parse_cure(w, s);
+  } else if (w.take("static")) {
+    s.kind = arithmetic::calibrated;
+    if (w.take("p99.9")) {
+      s.range = range_rule::percentile;
+    } else if (w.take("mse")) {
+      s.range = range_rule::mse;
+    } else if (w.take("kl")) {
+      s.range = range_rule::entropy;
+    }
+    parse_cure(w, s);
+    s.watched = w.take("watch");
+  } else if (w.take("outlier")) {
+    s.kind = arithmetic::outlier;
+  } else if (w.take("channel") && w.take("simulated")) {
+    s.kind = arithmetic::channel_simulated;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+bool parse(words& w, scheme_name& s) {
+  if (w.take("fp32")) return true;
+  if (w.take("f16")) {
+    s.kind = arithmetic::f16;
+    return true;
+  }
+  if (w.take("bf16")) {
+    s.kind = arithmetic::bf16;
+    return true;
+  }
+  if (w.take("w8a8")) return parse_activations(w, s);
+  std::size_t bits = 0;
+  if (w.done() || !number_after('w', w.word(), 2, 8, bits)) return false;
+  w.next();
+  s.kind = arithmetic::weight_only;
+  s.weights.bits = static_cast<int>(bits);
+  parse_weights(w, s);
+  return true;
+}
+
+}  // namespace
+
+bool scheme_name::needs_calibration() const noexcept {
+  return kind == arithmetic::calibrated || kind == arithmetic::channel_simulated ||
+         cure == activation_cure::smooth || needs_gram();
+}
+
+scheme_name parse_scheme(std::string_view text) {
+  scheme_name s;
+  s.text = text;
+  words w(text);
+  if (!parse(w, s) || !w.done()) {
+    throw input_error("--schemes: " + in_quotes(text) + " is not a scheme" + grammar);
+  }
+  return s;
+}
+
+const std::vector<std::string>& default_schemes() {
+  static const std::vector<std::string> names = {"fp32",
+                                                 "f16",
+                                                 "bf16",
+                                                 "w8",
+                                                 "w8-tensor",
+                                                 "w8a8-dynamic",
+                                                 "w8a8-dynamic-token",
+                                                 "w8a8-static",
+                                                 "w8a8-static-p99.9"};
+  return names;
+}
+
+std::vector<scheme_name> parse_schemes(std::string_view list) {
+  std::vector<scheme_name> chosen = {parse_scheme("fp32")};
+  const auto add = [&](std::string_view text) {
+    const auto same = [&](const scheme_name& s) { return s.text == text; };
+    if (std::none_of(chosen.begin(), chosen.end(), same)) chosen.push_back(parse_scheme(text));
+  };
+  if (list.empty()) {
+    for (const std::string& name : default_schemes()) add(name);
+    return chosen;
+  }
+  for (std::size_t begin = 0; begin <= list.size();) {
+    const std::size_t end = std::min(list.find(',', begin), list.size());
+    add(list.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return chosen;
+}
+
+}  // namespace lab

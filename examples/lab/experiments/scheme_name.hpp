@@ -1,0 +1,68 @@
+// What a scheme's name says. Names compose:
+//
+//   fp32, f16, bf16                                 weights in floats of that size
+//   w8 w4 w3 ... [-tensor|-channel|-gN] [-affine] [-gptq|-awq]
+//                                                   integer weights, float activations
+//   w8a8-dynamic[-token] [-smooth|-rotate]          int8 activations, scales from the values themselves
+//   w8a8-static [-p99.9|-mse|-kl] [-smooth|-rotate] [-watch]
+//                                                   int8 activations, a calibrated scale per layer
+//   w8a8-outlier                                    LLM.int8(): columns with outliers stay float
+//   w8a8-channel-simulated                          a scale per channel: an upper bound, no GEMM can do it
+//
+// gN is a scale per N inputs (g32, g64, g128, ...); without a granularity a scale per output channel.
+// Grids are symmetric unless -affine.
+#pragma once
+
+#include <zeropoint/nn/weight.hpp>
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace lab {
+
+enum class arithmetic {
+  fp32,
+  f16,
+  bf16,
+  weight_only,
+  dynamic,
+  calibrated,  ///< the static schemes
+  outlier,
+  channel_simulated
+};
+enum class weight_method { nearest, gptq, awq };
+enum class range_rule { min_max, percentile, mse, entropy };
+enum class activation_cure { none, smooth, rotate };
+
+struct scheme_name {
+  std::string text;
+  arithmetic kind = arithmetic::fp32;
+  // weights
+  zeropoint::scheme weights = zeropoint::symmetric;
+  zeropoint::weight_granularity granularity = zeropoint::per_output_channel;
+  weight_method method = weight_method::nearest;
+  // activations
+  bool per_token = false;
+  range_rule range = range_rule::min_max;
+  activation_cure cure = activation_cure::none;
+  bool watched = false;
+
+  [[nodiscard]] bool quantizes_activations() const noexcept { return kind >= arithmetic::dynamic; }
+  /// Whether the layers are made from what calibration saw.
+  [[nodiscard]] bool needs_calibration() const noexcept;
+  /// Whether that includes the Gram matrices of the inputs, which cost time and memory.
+  [[nodiscard]] bool needs_gram() const noexcept { return method != weight_method::nearest; }
+};
+
+/// Throws input_error with the grammar when it is no scheme.
+[[nodiscard]] scheme_name parse_scheme(std::string_view text);
+
+/// What `perplexity` measures unless told otherwise: the rows of the original experiment.
+[[nodiscard]] const std::vector<std::string>& default_schemes();
+
+/// "fp32,w8" to names: fp32 is put first whether named or not (every delta needs it), the others keep
+/// their order, duplicates are dropped; empty means default_schemes().
+[[nodiscard]] std::vector<scheme_name> parse_schemes(std::string_view list);
+
+}  // namespace lab

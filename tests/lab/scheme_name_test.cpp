@@ -1,0 +1,123 @@
+// Every name of the grammar, and what is none.
+#include "scratch.hpp"
+#include "support/test.hpp"
+
+#include <lab/experiments/scheme_name.hpp>
+
+namespace {
+
+using namespace lab;
+
+bool grouped_by(const scheme_name& s, std::size_t size) {
+  return s.granularity.is_grouped() && s.granularity.visit([&](const auto& g) {
+    if constexpr (requires { g.size; }) return g.size == size;
+    return false;
+  });
+}
+
+}  // namespace
+
+TEST_CASE("Lists of schemes") {
+  const auto texts = [](const char* list) {
+    std::vector<std::string> all;
+    for (const auto& s : parse_schemes(list)) all.push_back(s.text);
+    return all;
+  };
+  CHECK(texts("") == default_schemes());
+  CHECK(default_schemes().size() == 9);
+  CHECK(texts("w8,fp32,w8") == std::vector<std::string>{"fp32", "w8"});
+  CHECK(texts("w8a8-static-p99.9,w8") ==
+        std::vector<std::string>{"fp32", "w8a8-static-p99.9", "w8"});
+}
+
+TEST_CASE("Weights") {
+  CHECK(parse_scheme("fp32").kind == arithmetic::fp32);
+  CHECK(parse_scheme("f16").kind == arithmetic::f16);
+  CHECK(parse_scheme("bf16").kind == arithmetic::bf16);
+  const auto w8 = parse_scheme("w8");
+  CHECK(w8.kind == arithmetic::weight_only);
+  CHECK(w8.weights == zeropoint::symmetric);
+  CHECK_FALSE(w8.needs_calibration());
+  for (int bits = 2; bits <= 8; ++bits) {
+    CHECK(parse_scheme("w" + std::to_string(bits) + "-channel").weights.bits == bits);
+  }
+  CHECK(grouped_by(parse_scheme("w4-g32"), 32));
+  CHECK(grouped_by(parse_scheme("w3-g128-affine"), 128));
+  CHECK_FALSE(parse_scheme("w4-tensor").granularity.is_grouped());
+  const auto all = parse_scheme("w3-g64-affine-gptq");
+  CHECK(all.weights == zeropoint::affine.with_bits(3));
+  CHECK(grouped_by(all, 64));
+  CHECK(all.method == weight_method::gptq);
+  CHECK(all.needs_calibration());
+  CHECK(all.needs_gram());
+  CHECK_FALSE(all.quantizes_activations());
+  CHECK(parse_scheme("w4-awq").method == weight_method::awq);
+}
+
+TEST_CASE("Activations") {
+  const auto dynamic = parse_scheme("w8a8-dynamic");
+  CHECK(dynamic.kind == arithmetic::dynamic);
+  CHECK_FALSE(dynamic.per_token);
+  CHECK_FALSE(dynamic.needs_calibration());
+  CHECK(dynamic.quantizes_activations());
+  CHECK(parse_scheme("w8a8-dynamic-token").per_token);
+  const auto rotated = parse_scheme("w8a8-dynamic-token-rotate");
+  CHECK(rotated.cure == activation_cure::rotate);
+  CHECK_FALSE(rotated.needs_calibration());
+  CHECK(parse_scheme("w8a8-dynamic-smooth").needs_calibration());
+  const auto fixed = parse_scheme("w8a8-static");
+  CHECK(fixed.kind == arithmetic::calibrated);
+  CHECK(fixed.range == range_rule::min_max);
+  CHECK(fixed.needs_calibration());
+  CHECK_FALSE(fixed.needs_gram());
+  CHECK(parse_scheme("w8a8-static-p99.9").range == range_rule::percentile);
+  CHECK(parse_scheme("w8a8-static-mse").range == range_rule::mse);
+  const auto all = parse_scheme("w8a8-static-kl-smooth-watch");
+  CHECK(all.range == range_rule::entropy);
+  CHECK(all.cure == activation_cure::smooth);
+  CHECK(all.watched);
+  CHECK(parse_scheme("w8a8-outlier").kind == arithmetic::outlier);
+  CHECK(parse_scheme("w8a8-channel-simulated").kind == arithmetic::channel_simulated);
+  CHECK(parse_scheme("w8a8-channel-simulated").needs_calibration());
+}
+
+TEST_CASE("What is not a scheme is refused with the grammar") {
+  for (const char* bad : {"w9",
+                          "w1",
+                          "w",
+                          "w08",
+                          "W8",
+                          " w8",
+                          "w8 ",
+                          "w8-",
+                          "-w8",
+                          "w8--g32",
+                          "w4-g",
+                          "w4-g0",
+                          "w4-g032",
+                          "w4-g99999999",
+                          "w4-g32x",
+                          "w4-gptq-g32",
+                          "w4-gptq-awq",
+                          "w4-affine-affine",
+                          "w4-smooth",
+                          "fp32-g32",
+                          "w8a8",
+                          "w8a8-",
+                          "w8a8-static-token",
+                          "w8a8-dynamic-mse",
+                          "w8a8-static-p99",
+                          "w8a8-static-mse-kl",
+                          "w8a8-dynamic-watch",
+                          "w8a8-channel",
+                          "w8a8-outlier-smooth",
+                          "w8,",
+                          ",w8",
+                          "w8,,f16",
+                          "w8a8-static-smooth-rotate"}) {
+    INFO(bad);
+    const auto text = test::rejection([&] { return parse_schemes(bad); });
+    CHECK(test::contains(text, "--schemes: "));
+    CHECK(test::contains(text, "is not a scheme; expected fp32, f16, bf16, wB[-tensor|"));
+  }
+}

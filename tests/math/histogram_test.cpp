@@ -1,0 +1,98 @@
+// The histogram against a sort into bins that knows the maximum; order, split and merge must not
+// matter, exactly.
+#include <zeropoint/math/histogram.hpp>
+
+#include "math/observing.hpp"
+
+namespace zp = zeropoint;
+
+namespace {
+
+/// Every finite value of all batches, put into bins of a width known beforehand.
+std::vector<std::uint64_t> binned(const std::vector<std::vector<float>>& all, double width) {
+  constexpr auto bins = static_cast<std::int64_t>(zp::histogram::bins);
+  std::vector<std::uint64_t> counts(2 * zp::histogram::bins);
+  for (const auto& x : all) {
+    for (const float v : test::finite(x)) {
+      const auto b =
+          static_cast<std::int64_t>(std::floor(std::fabs(static_cast<double>(v)) / width));
+      ++counts[static_cast<std::size_t>(v < 0 ? bins - 1 - b : bins + b)];
+    }
+  }
+  return counts;
+}
+
+std::vector<std::uint64_t> copy(std::span<const std::uint64_t> counts) {
+  return {counts.begin(), counts.end()};
+}
+
+zp::histogram of(const std::vector<float>& x) {
+  zp::histogram h;
+  h.observe(std::span<const float>(x));
+  return h;
+}
+
+}  // namespace
+
+TEST_CASE("a histogram counts as if it had known the maximum") {
+  const auto seed = test::seed(83);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  for (int round = 0; round < 20; ++round) {
+    const auto all = test::batches(g);
+    zp::histogram h;
+    double largest = 0;
+    std::uint64_t count = 0, zeros = 0;
+    for (const auto& x : all) {
+      h.observe(std::span<const float>(x));
+      for (const float v : test::finite(x)) {
+        largest = std::max(largest, std::fabs(static_cast<double>(v)));
+        ++count;
+        zeros += v == 0 ? 1 : 0;
+      }
+    }
+    REQUIRE(largest < 4096 * h.bin_width());
+    REQUIRE(largest >= 2048 * h.bin_width());
+    REQUIRE(copy(h.counts()) == binned(all, h.bin_width()));
+    REQUIRE(h.count() == count);
+    REQUIRE(h.zeros() == zeros);
+  }
+}
+
+TEST_CASE("order, split and merge do not matter to a histogram") {
+  test::check_order([] { return zp::histogram(); });
+  zp::histogram h = of({1, 2, -3});
+  h.merge(h);
+  REQUIRE(h.count() == 6);
+  REQUIRE(h.magnitudes(4095) == 0);
+  REQUIRE(h.magnitudes(3072) == 2);
+}
+
+TEST_CASE("a histogram by hand: edges, sides, zeros, the ends of float") {
+  const zp::histogram h = of({1, -1, 0, -0.0f, 0.5f, test::nan_value, test::inf, -test::inf});
+  REQUIRE(h.bin_width() == 1.0 / 2048);
+  REQUIRE(h.count() == 5);
+  REQUIRE(h.zeros() == 2);
+  REQUIRE(h.counts().size() == 8192);
+  REQUIRE(h.counts()[4096] == 2);
+  REQUIRE(h.counts()[4096 + 2048] == 1);
+  REQUIRE(h.counts()[4096 + 1024] == 1);
+  REQUIRE(h.counts()[4095 - 2048] == 1);
+  REQUIRE(h.edge(4096 + 2048) == 1);
+  REQUIRE(h.edge(4096 - 2048) == -1);
+  REQUIRE(h.magnitudes(2048) == 2);
+
+  constexpr float most = std::numeric_limits<float>::max(),
+                  least = std::numeric_limits<float>::denorm_min();
+  const zp::histogram wide = of({most, -least});
+  REQUIRE(wide.counts()[8191] == 1);
+  REQUIRE(wide.counts()[4095] == 1);
+  REQUIRE(wide.bin_width() == 0x1p116);
+  const zp::histogram tiny = of({-least});
+  REQUIRE(tiny.counts()[4095 - 2048] == 1);
+  REQUIRE(tiny.bin_width() == 0x1p-160);
+  const zp::histogram zero = of({0, 0});
+  REQUIRE(zero.counts()[4096] == 2);
+  REQUIRE(zero.zeros() == 2);
+  REQUIRE(of({}).count() == 0);
+}
