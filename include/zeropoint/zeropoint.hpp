@@ -24,6 +24,7 @@
 #include <zeropoint/math/quantized_matrix.hpp>
 #include <zeropoint/math/quantize.hpp>
 #include <zeropoint/math/observer.hpp>
+#include <zeropoint/math/range_search.hpp>
 #include <zeropoint/math/packed_int4.hpp>
 #include <zeropoint/math/requantize.hpp>
 

@@ -111,8 +111,8 @@ TEST_CASE("an affine search moves both ends, and stops where no end alone improv
   INFO(test::seed_text(seed));
   test::generator g(seed);
   bool ends_differ = false;
-  for (int round = 0; round < 10; ++round) {
-    auto x = with_outliers(g, 2000, 1);
+  for (int round = 0; round < 3; ++round) {
+    auto x = with_outliers(g, 20000, 1);
     x[0] = 25;  // on one side only
     const zp::mse_options o{zp::affine.with_bits(4), 2, 32};
     const zp::value_range r = zp::mse_range_of(std::span<const float>(x), o), all = seen_in(x);

@@ -11,10 +11,9 @@
 // split give the same state bit for bit.
 #pragma once
 
-#include <zeropoint/math/elementwise.hpp>
+#include <zeropoint/math/histogram.hpp>
 
 #include <concepts>
-#include <utility>
 #include <vector>
 
 namespace zeropoint::inline ZP_BASELINE {
@@ -49,6 +48,13 @@ class min_max {
   [[nodiscard]] value_range range() const {
     ZP_REQUIRE(count_ > 0, "observer: no finite value among ", non_finite_, ": no range");
     return range_;
+  }
+  /// The part of range() within -bound .. bound. Throws `error` when no finite value was seen.
+  [[nodiscard]] value_range clipped_to(double bound) const {
+    const value_range seen = range();
+    const float largest = std::max(std::fabs(seen.min), std::fabs(seen.max));
+    const auto limit = static_cast<float>(std::min(bound, static_cast<double>(largest)));
+    return {std::max(seen.min, -limit), std::min(seen.max, limit)};
   }
   [[nodiscard]] std::uint64_t count() const noexcept { return count_; }  ///< finite values seen
   [[nodiscard]] std::uint64_t non_finite() const noexcept { return non_finite_; }
@@ -125,32 +131,22 @@ class moving_average {
 /// The smallest bound on a grid of bins that p % of the finite |x| lie within, as a symmetric range
 /// clipped to the smallest and largest value seen.
 ///
-/// The histogram has 4096 bins of width 2^e, e the smallest with max|x| < 4096 * 2^e. When a larger
-/// value arrives, pairs of bins are added up: floor(floor(y) / 2) = floor(y / 2), so the counts are
-/// those of a histogram that knew the maximum from the start. The bound is at most one bin, that is
-/// at most max|x| / 2048, above the exact percentile, and never below it.
+/// The bins are those of histogram.hpp: the bound is at most one bin, that is at most max|x| / 2048,
+/// above the exact percentile, and never below it.
 class percentile {
  public:
-  static constexpr std::size_t bins = 4096;
+  static constexpr std::size_t bins = histogram::bins;
 
   /// `percent` in (0, 100], rounded to a multiple of 0.0001.
   explicit percentile(double percent = 99.9)
       : parts_per_million_(static_cast<std::uint64_t>(
-            percent > 0 && percent <= 100 ? std::llround(percent * 10000.0) : 0)),
-        counts_(bins, 0) {
+            percent > 0 && percent <= 100 ? std::llround(percent * 10000.0) : 0)) {
     ZP_REQUIRE(parts_per_million_ > 0, "percentile: ", percent, ", expected 0.0001 to 100");
   }
 
   void observe(std::span<const float> x) noexcept {
     extremes_.observe(x);
-    const float m = elementwise::absmax(x);
-    if (m > 0) coarsen(exponent_of(m));
-    const double per_bin = std::ldexp(1.0, -exponent_);
-    for (const float v : x) {
-      const float a = std::fabs(v);
-      if (!(a <= std::numeric_limits<float>::max())) continue;
-      ++counts_[static_cast<std::size_t>(static_cast<double>(a) * per_bin)];  // exact product
-    }
+    values_.observe(x);
   }
   void observe(matrix_view<const float> x) noexcept {
     for (std::size_t i = 0; i < x.rows(); ++i) observe(x.row(i));
@@ -160,44 +156,21 @@ class percentile {
     ZP_REQUIRE(parts_per_million_ == other.parts_per_million_, "percentile: merge of ", percent(),
                " % with ", other.percent(), " %");
     extremes_.merge(other.extremes_);
-    coarsen(other.exponent_);
-    const int shift = std::min(exponent_ - other.exponent_, 31);
-    for (std::size_t b = 0; b < bins; ++b) counts_[b >> shift] += other.counts_[b];
+    values_.merge(other.values_);
   }
   /// Throws `error` when no finite value was seen.
-  [[nodiscard]] value_range range() const {
-    const value_range seen = extremes_.range();
-    const float largest = std::max(std::fabs(seen.min), std::fabs(seen.max));
-    const auto limit = static_cast<float>(std::min(bound(), static_cast<double>(largest)));
-    return {std::max(seen.min, -limit), std::min(seen.max, limit)};
-  }
+  [[nodiscard]] value_range range() const { return extremes_.clipped_to(bound()); }
 
   [[nodiscard]] double percent() const noexcept {
     return static_cast<double>(parts_per_million_) / 10000.0;
   }
   /// Width of a bin: what range() may be above the exact percentile.
-  [[nodiscard]] double resolution() const noexcept { return std::ldexp(1.0, exponent_); }
+  [[nodiscard]] double resolution() const noexcept { return values_.bin_width(); }
   [[nodiscard]] std::uint64_t count() const noexcept { return extremes_.count(); }
   [[nodiscard]] std::uint64_t non_finite() const noexcept { return extremes_.non_finite(); }
   friend bool operator==(const percentile&, const percentile&) = default;
 
  private:
-  static constexpr int bin_bits = 12;
-  static_assert(bins == std::size_t{1} << bin_bits);
-
-  /// The smallest e with m < bins * 2^e.
-  static int exponent_of(float m) noexcept { return std::ilogb(m) + 1 - bin_bits; }
-
-  void coarsen(int exponent) noexcept {
-    if (exponent <= exponent_) return;
-    const int shift = std::min(exponent - exponent_, 31);
-    for (std::size_t b = 1; b < bins; ++b) {
-      const std::uint64_t moved = std::exchange(counts_[b], 0);
-      counts_[b >> shift] += moved;
-    }
-    exponent_ = exponent;
-  }
-
   /// Upper edge of the bin that holds the value of rank ceil(count * p), or of the last.
   [[nodiscard]] double bound() const noexcept {
     constexpr std::uint64_t million = 1000000;
@@ -206,15 +179,14 @@ class percentile {
                                (n % million * parts_per_million_ + million - 1) / million;
     std::uint64_t below = 0;
     for (std::size_t b = 0; b < bins; ++b) {
-      below += counts_[b];
+      below += values_.magnitudes(b);
       if (below >= rank) return static_cast<double>(b + 1) * resolution();
     }
     return static_cast<double>(bins) * resolution();
   }
 
   std::uint64_t parts_per_million_;
-  std::vector<std::uint64_t> counts_;
-  int exponent_ = -200;  // below the smallest float: only zeros so far
+  histogram values_;
   min_max extremes_;
 };
 

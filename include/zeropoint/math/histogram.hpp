@@ -1,0 +1,87 @@
+// A histogram of a stream in bounded memory, which needs no range beforehand:
+//
+//   bin b of each side of zero holds b * 2^e <= |x| < (b + 1) * 2^e,   max|x| < 4096 * 2^e
+//
+// e is the smallest that works. When a larger value arrives, pairs of bins are added up: since
+// floor(floor(y) / 2) = floor(y / 2), the counts are those of a histogram that knew the maximum from
+// the start, and no order, split or merge changes a bit of it.
+#pragma once
+
+#include <zeropoint/math/elementwise.hpp>
+
+#include <utility>
+#include <vector>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// Counts of the finite values; others are skipped. The bins of a histogram with a value other than
+/// zero are at most max|x| / 2048 wide.
+class histogram {
+ public:
+  static constexpr std::size_t bins = 4096;  ///< on each side of zero
+
+  void observe(std::span<const float> x) noexcept {
+    const float m = elementwise::absmax(x);
+    if (m > 0) coarsen(std::ilogb(m) + 1 - bin_bits);
+    const double per_bin = std::ldexp(1.0, -exponent_);
+    for (const float v : x) {
+      const float a = std::fabs(v);
+      if (!(a <= std::numeric_limits<float>::max())) continue;
+      const auto b = static_cast<std::size_t>(static_cast<double>(a) * per_bin);  // exact product
+      ++counts_[v < 0 ? bins - 1 - b : bins + b];
+      ++count_;
+      zeros_ += a == 0 ? 1 : 0;
+    }
+  }
+  void observe(matrix_view<const float> x) noexcept {
+    for (std::size_t i = 0; i < x.rows(); ++i) observe(x.row(i));
+  }
+  void merge(const histogram& other) noexcept {
+    coarsen(other.exponent_);
+    const int shift = std::min(exponent_ - other.exponent_, 31);
+    for (std::size_t b = 0; b < bins; ++b) {
+      counts_[bins + (b >> shift)] += other.counts_[bins + b];
+      counts_[bins - 1 - (b >> shift)] += other.counts_[bins - 1 - b];
+    }
+    count_ += other.count_;
+    zeros_ += other.zeros_;
+  }
+
+  /// 2 * bins counts from left to right: element i holds values from edge(i) to edge(i + 1).
+  [[nodiscard]] std::span<const std::uint64_t> counts() const noexcept { return counts_; }
+  [[nodiscard]] double edge(std::size_t i) const noexcept {
+    return (static_cast<double>(i) - static_cast<double>(bins)) * bin_width();
+  }
+  [[nodiscard]] double bin_width() const noexcept { return std::ldexp(1.0, exponent_); }
+  /// Values with b * bin_width() <= |x| < (b + 1) * bin_width().
+  [[nodiscard]] std::uint64_t magnitudes(std::size_t b) const noexcept {
+    return counts_[bins + b] + counts_[bins - 1 - b];
+  }
+  [[nodiscard]] std::uint64_t count() const noexcept { return count_; }  ///< finite values
+  [[nodiscard]] std::uint64_t zeros() const noexcept { return zeros_; }  ///< values equal to 0
+  friend bool operator==(const histogram&, const histogram&) = default;
+
+ private:
+  static constexpr int bin_bits = 12;
+  static_assert(bins == std::size_t{1} << bin_bits);
+
+  /// Bins of width 2^exponent, if they are narrower now.
+  void coarsen(int exponent) noexcept {
+    if (exponent <= exponent_) return;
+    const int shift = std::min(exponent - exponent_, 31);
+    for (std::size_t b = 1; b < bins; ++b) {
+      for (const bool negative : {false, true}) {
+        const auto at = [&](std::size_t i) { return negative ? bins - 1 - i : bins + i; };
+        const std::uint64_t moved = std::exchange(counts_[at(b)], 0);
+        counts_[at(b >> shift)] += moved;
+      }
+    }
+    exponent_ = exponent;
+  }
+
+  std::vector<std::uint64_t> counts_ = std::vector<std::uint64_t>(2 * bins, 0);
+  std::uint64_t count_ = 0, zeros_ = 0;
+  int exponent_ = -200;  // below the smallest float: only zeros so far
+};
+
+}  // namespace zeropoint::inline ZP_BASELINE
