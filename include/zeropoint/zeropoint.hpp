@@ -36,4 +36,5 @@
 #include <zeropoint/gemm/gemv.hpp>
 
 #include <zeropoint/nn/linear.hpp>
+#include <zeropoint/nn/weight_methods.hpp>
 // clang-format on

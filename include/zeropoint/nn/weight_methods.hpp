@@ -1,0 +1,10 @@
+// Better codes for weights than rounding gives, from what the inputs of a layer look like:
+//
+//   gram_matrix g(in);  g.observe(x);                    // calibration: as many rows as you like
+//   const auto [codes, statistics, report] = gptq(linear_weight{w}, g);
+//   const weight_only_linear layer(quantized_weight(codes, statistics), bias);
+//
+//   gptq         rounds one input after the other; the rest makes up for it
+#pragma once
+
+#include <zeropoint/nn/gptq.hpp>
