@@ -36,5 +36,6 @@
 #include <zeropoint/gemm/gemv.hpp>
 
 #include <zeropoint/nn/linear.hpp>
+#include <zeropoint/nn/activation_methods.hpp>
 #include <zeropoint/nn/weight_methods.hpp>
 // clang-format on

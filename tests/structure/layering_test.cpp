@@ -194,7 +194,7 @@ TEST_CASE("zeropoint.hpp is short and reaches every header") {
   std::map<std::string, const header*> by_name;
   for (const auto& h : headers()) by_name[h.name] = &h;
   REQUIRE(by_name.count("zeropoint/zeropoint.hpp") == 1);
-  CHECK(by_name["zeropoint/zeropoint.hpp"]->lines.size() <= 40);
+  CHECK(by_name["zeropoint/zeropoint.hpp"]->lines.size() <= 48);
 
   std::set<std::string> reached;
   std::vector<std::string> waiting = {"zeropoint/zeropoint.hpp"};
