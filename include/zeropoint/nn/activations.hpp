@@ -72,22 +72,24 @@ class activation_counter {
   float max_excess_ = 0;
 };
 
-/// activation_counts that concurrent calls of one layer may merge into; a copy has its own.
+/// Counts (activation_counts or others with merge()) that concurrent calls of one layer may merge
+/// into; a copy has its own.
+template <class Counts>
 class shared_counts {
  public:
   shared_counts() = default;
   shared_counts(const shared_counts& other) : counts_(other.read()) {}
   shared_counts& operator=(const shared_counts& other) {
-    const activation_counts copy = other.read();
+    const Counts copy = other.read();
     const std::lock_guard lock(mutex_);
     counts_ = copy;
     return *this;
   }
-  void merge(const activation_counts& counts) {
+  void merge(const Counts& counts) {
     const std::lock_guard lock(mutex_);
     counts_.merge(counts);
   }
-  [[nodiscard]] activation_counts read() const {
+  [[nodiscard]] Counts read() const {
     const std::lock_guard lock(mutex_);
     return counts_;
   }
@@ -98,7 +100,7 @@ class shared_counts {
 
  private:
   mutable std::mutex mutex_;
-  activation_counts counts_;
+  Counts counts_;
 };
 
 /// Codes of x and their params; one per row or one for all.

@@ -108,7 +108,7 @@ class integer_linear : public linear_base {
   std::vector<float> scales_;              ///< 1 or out
   std::vector<std::int32_t> zero_points_;  ///< none, 1 or out
   scheme activations_;
-  mutable detail::shared_counts counts_;
+  mutable detail::shared_counts<activation_counts> counts_;
 };
 
 }  // namespace zeropoint::inline ZP_BASELINE

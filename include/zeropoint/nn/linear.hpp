@@ -3,6 +3,7 @@
 //   weight_only_linear   W8     int8 weights, float activations; per group too, 2 to 8 bits
 //   dynamic_linear       W8A8   activations quantized on the fly, per token or per tensor
 //   static_linear        W8A8   activations on a calibrated grid; counts what falls outside
+//   outlier_linear       W8A8   dynamic, but for input channels with outliers, which stay float
 //
 //   const dynamic_linear layer(linear_weight{w}, bias);     // or conv1d_weight{w} for GPT-2
 //   layer(x, y);                                            // layer(x, y, openmp{}) on threads
@@ -13,6 +14,7 @@
 #pragma once
 
 #include <zeropoint/nn/dynamic_linear.hpp>
+#include <zeropoint/nn/outlier_linear.hpp>
 #include <zeropoint/nn/parity.hpp>
 #include <zeropoint/nn/static_linear.hpp>
 #include <zeropoint/nn/weight_only.hpp>
