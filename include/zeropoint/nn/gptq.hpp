@@ -198,25 +198,6 @@ class gptq_task {
   linear_weight weights_;
 };
 
-/// Outputs whose error is larger in `codes` than in `other` take the other's codes and params.
-/// Returns how many; errors become the smaller ones.
-inline std::size_t take_better(quantized_matrix<std::int8_t>& codes, std::vector<double>& errors,
-                               const quantized_matrix<std::int8_t>& other,
-                               const std::vector<double>& other_errors) {
-  std::size_t taken = 0;
-  for (std::size_t j = 0; j < codes.rows(); ++j) {
-    if (!(other_errors[j] < errors[j])) continue;
-    const auto from = other.values().row(j);
-    std::copy(from.begin(), from.end(), codes.values().row(j).begin());
-    for (std::size_t k = 0; k < codes.cols(); k += codes.block().cols) {
-      codes.table().set(codes.table().index(j, k), other.params_at(j, k));
-    }
-    errors[j] = other_errors[j];
-    ++taken;
-  }
-  return taken;
-}
-
 }  // namespace detail
 
 /// Codes of w [out, in] for inputs like those that g saw. Throws `error` when shapes differ, g has

@@ -95,41 +95,50 @@ namespace detail {
 /// Outputs whose errors share a pass over the Gram matrix.
 inline constexpr std::size_t outputs_per_task = 32;
 
+/// Consecutive inputs: all of them, or a group.
+struct input_span {
+  std::size_t first, size;
+};
+
 /// products[r] += G * errors[r] without the upper triangle and with half the diagonal, so that
-/// e^T G e = 2 * (products[r] . errors[r]); `count` rows of g.in() doubles each.
-inline void add_half_products(const gram_matrix& g, const double* errors, std::size_t count,
-                              double* products) {
-  const std::size_t n = g.in();
+/// e^T G e = 2 * (products[r] . errors[r]), of the part of G that belongs to `part`; `count` rows of
+/// part.size doubles each.
+inline void add_half_products(const gram_matrix& g, input_span part, const double* errors,
+                              std::size_t count, double* products) {
+  const std::size_t n = part.size;
+  const auto row = [&](std::size_t i) { return g.row(part.first + i) + part.first; };
   for (std::size_t first = 0; first < n; first += band) {
     const std::size_t last = std::min(n, first + band);
     for (std::size_t j = 0; j < first; j += column_span) {
       for (std::size_t r = 0; r < count; ++r) {
         add_products(products + r * n + j, std::min(column_span, first - j), errors + r * n + first,
-                     last - first, [&](std::size_t k) { return g.row(first + k) + j; });
+                     last - first, [&](std::size_t k) { return row(first + k) + j; });
       }
     }
     for (std::size_t r = 0; r < count; ++r) {
       for (std::size_t i = first; i < last; ++i) {
         const double e = errors[r * n + i];
-        for (std::size_t j = first; j < i; ++j) products[r * n + j] += e * g.row(i)[j];
-        products[r * n + i] += 0.5 * e * g.row(i)[i];
+        for (std::size_t j = first; j < i; ++j) products[r * n + j] += e * row(i)[j];
+        products[r * n + i] += 0.5 * e * row(i)[i];
       }
     }
   }
 }
 
-/// e^T G e of every output; error(j, into) writes the error of output j, `in` doubles.
+/// e^T G e of every output over the inputs in `part`; error(j, into) writes the error of output j,
+/// part.size doubles.
 template <class Error, class Executor>
-[[nodiscard]] std::vector<double> output_errors(const gram_matrix& g, std::size_t out,
-                                                Error&& error, const Executor& ex) {
-  const std::size_t n = g.in();
+[[nodiscard]] std::vector<double> output_errors(const gram_matrix& g, input_span part,
+                                                std::size_t out, Error&& error,
+                                                const Executor& ex) {
+  const std::size_t n = part.size;
   std::vector<double> sums(out);
   ex(ceil_div(out, outputs_per_task), [&](std::size_t task) {
     const std::size_t first = task * outputs_per_task,
                       count = std::min(outputs_per_task, out - first);
     std::vector<double> errors(count * n), products(count * n);
     for (std::size_t r = 0; r < count; ++r) error(first + r, errors.data() + r * n);
-    add_half_products(g, errors.data(), count, products.data());
+    add_half_products(g, part, errors.data(), count, products.data());
     for (std::size_t r = 0; r < count; ++r) {
       const double* e = errors.data() + r * n;
       // Rounding may leave a sum of squares a little below zero.
@@ -142,6 +151,25 @@ template <class Error, class Executor>
 
 [[nodiscard]] inline double sum_of(const std::vector<double>& v) {
   return std::accumulate(v.begin(), v.end(), 0.0);
+}
+
+/// Outputs whose error is larger in `codes` than in `other` take the other's codes and params.
+/// Returns how many; errors become the smaller ones.
+inline std::size_t take_better(quantized_matrix<std::int8_t>& codes, std::vector<double>& errors,
+                               const quantized_matrix<std::int8_t>& other,
+                               const std::vector<double>& other_errors) {
+  std::size_t taken = 0;
+  for (std::size_t j = 0; j < codes.rows(); ++j) {
+    if (!(other_errors[j] < errors[j])) continue;
+    const auto from = other.values().row(j);
+    std::copy(from.begin(), from.end(), codes.values().row(j).begin());
+    for (std::size_t k = 0; k < codes.cols(); k += codes.block().cols) {
+      codes.table().set(codes.table().index(j, k), other.params_at(j, k));
+    }
+    errors[j] = other_errors[j];
+    ++taken;
+  }
+  return taken;
 }
 
 /// What every method asks of its weights and activations.
@@ -169,7 +197,7 @@ template <executor Executor = serial>
              "output_errors: weights of ", w.out(), " x ", w.in(), ", codes of ", q.rows(), " x ",
              q.cols(), ", activations of ", g.in());
   return detail::output_errors(
-      g, w.out(),
+      g, {0, w.in()}, w.out(),
       [&](std::size_t j, double* error) {
         for (std::size_t k = 0; k < w.in(); ++k) {
           error[k] = static_cast<double>(w.values(j, k)) -

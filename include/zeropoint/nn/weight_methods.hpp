@@ -5,6 +5,9 @@
 //   const weight_only_linear layer(quantized_weight(codes, statistics), bias);
 //
 //   gptq         rounds one input after the other; the rest makes up for it
+//   awq          gives the weights of loud inputs a finer grid; needs x / factors: scaled_linear
 #pragma once
 
+#include <zeropoint/nn/awq.hpp>
 #include <zeropoint/nn/gptq.hpp>
+#include <zeropoint/nn/scaled_linear.hpp>
