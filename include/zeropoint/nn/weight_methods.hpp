@@ -6,8 +6,10 @@
 //
 //   gptq         rounds one input after the other; the rest makes up for it
 //   awq          gives the weights of loud inputs a finer grid; needs x / factors: scaled_linear
+//   bit_budget   chooses the bits of each layer for a size, or for a damage
 #pragma once
 
 #include <zeropoint/nn/awq.hpp>
+#include <zeropoint/nn/bit_budget.hpp>
 #include <zeropoint/nn/gptq.hpp>
 #include <zeropoint/nn/scaled_linear.hpp>
