@@ -45,14 +45,7 @@ class dynamic_linear : public integer_linear {
   template <executor Executor = serial>
   void simulate(matrix_view<const float> x, const simulated& result,
                 const Executor& ex = {}) const {
-    require_shapes(x, result.y);
-    aligned_buffer<float> fake(x.size());
-    const std::size_t step = tokens_.is_per_token() ? 1 : x.rows();
-    for (std::size_t i = 0; i < x.rows(); i += step) {
-      const matrix_view<const float> rows = x.rows_from(i, step);
-      detail::fake_quantize(rows, detail::plain_fit(rows, activations()), fake.data() + i * in());
-    }
-    simulate_weights({fake.data(), x.rows(), x.cols()}, result, ex);
+    simulate_dynamic(x, tokens_.is_per_token() ? 1 : x.rows(), result, ex);
   }
   template <executor Executor = serial>
   void simulate(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {

@@ -52,19 +52,22 @@ class integer_linear : public linear_base {
                max_depth(x_max, w_max), " products of ", x_max, " * ", w_max, " fit 32 bits");
   }
 
-  /// Quantizes x, with params that fit it or with those given, and multiplies.
+  /// Quantizes x, with params that fit it or with those given, and multiplies. Returns what this
+  /// call added to counts().
   template <class T, executor Executor>
-  void run(matrix_view<const float> x, matrix_view<float> y, block_shape block, const params* fixed,
-           const Executor& ex) const {
+  activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
+                        const params* fixed, const Executor& ex) const {
     const std::size_t blocks = (x.rows() + block.rows - 1) / block.rows;
     detail::activation_codes<T> q(x, blocks, activations_);
+    activation_counts counts;
     if (fixed != nullptr) {
       q.scales.assign(blocks, fixed->scale);
       if (!q.zero_points.empty()) q.zero_points.assign(blocks, fixed->zero_point);
-      counts_.merge(q.template fill<false>(x, block, activations_, ex));
+      counts = q.template fill<false>(x, block, activations_, ex);
     } else {
-      counts_.merge(q.template fill<true>(x, block, activations_, ex));
+      counts = q.template fill<true>(x, block, activations_, ex);
     }
+    counts_.merge(counts);
     gemm(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()), weights_,
          dequantization{.row_scales = q.scales,
                         .column_scales = scales_,
@@ -72,16 +75,29 @@ class integer_linear : public linear_base {
                         .row_zero_points = q.zero_points,
                         .column_zero_points = zero_points_},
          y, ex);
+    return counts;
   }
   template <executor Executor>
-  void run(matrix_view<const float> x, matrix_view<float> y, block_shape block, const params* fixed,
-           const Executor& ex) const {
+  activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
+                        const params* fixed, const Executor& ex) const {
     require_shapes(x, y);
-    if (y.empty()) return;
+    if (y.empty()) return {};
     if (activations_.is_signed) return run<std::int8_t>(x, y, block, fixed, ex);
-    run<std::uint8_t>(x, y, block, fixed, ex);
+    return run<std::uint8_t>(x, y, block, fixed, ex);
   }
 
+  /// The twin of run() with params that fit each `height` rows of x.
+  template <executor Executor>
+  void simulate_dynamic(matrix_view<const float> x, std::size_t height, const simulated& result,
+                        const Executor& ex) const {
+    require_shapes(x, result.y);
+    aligned_buffer<float> fake(x.size());
+    for (std::size_t i = 0; i < x.rows(); i += height) {
+      const matrix_view<const float> rows = x.rows_from(i, height);
+      detail::fake_quantize(rows, detail::plain_fit(rows, activations()), fake.data() + i * in());
+    }
+    simulate_weights({fake.data(), x.rows(), x.cols()}, result, ex);
+  }
   /// The twin's product of fake-quantized activations [m, in].
   template <executor Executor>
   void simulate_weights(matrix_view<const float> x, const simulated& result,

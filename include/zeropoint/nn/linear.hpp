@@ -4,6 +4,7 @@
 //   dynamic_linear       W8A8   activations quantized on the fly, per token or per tensor
 //   static_linear        W8A8   activations on a calibrated grid; counts what falls outside
 //   outlier_linear       W8A8   dynamic, but for input channels with outliers, which stay float
+//   watched_linear       W8A8   static, until too much falls outside; from then on per token
 //
 //   const dynamic_linear layer(linear_weight{w}, bias);     // or conv1d_weight{w} for GPT-2
 //   layer(x, y);                                            // layer(x, y, openmp{}) on threads
@@ -17,4 +18,5 @@
 #include <zeropoint/nn/outlier_linear.hpp>
 #include <zeropoint/nn/parity.hpp>
 #include <zeropoint/nn/static_linear.hpp>
+#include <zeropoint/nn/watched_linear.hpp>
 #include <zeropoint/nn/weight_only.hpp>

@@ -78,12 +78,8 @@ class outlier_linear : public integer_linear {
                 const Executor& ex = {}) const {
     require_shapes(x, result.y);
     const split parts(x, threshold_);
-    aligned_buffer<float> fake(x.size()), y(result.y.size()), magnitude(result.y.size());
-    for (std::size_t i = 0; i < x.rows(); ++i) {
-      const matrix_view<const float> row = parts.rest.rows_from(i, 1);
-      detail::fake_quantize(row, detail::plain_fit(row, activations()), fake.data() + i * in());
-    }
-    simulate_weights({fake.data(), x.rows(), x.cols()}, result, ex);
+    simulate_dynamic(parts.rest, 1, result, ex);
+    aligned_buffer<float> y(result.y.size()), magnitude(result.y.size());
     const simulated floats{{y.data(), x.rows(), out()}, {magnitude.data(), x.rows(), out()}};
     detail::simulate_product(
         parts.outliers(), {},
