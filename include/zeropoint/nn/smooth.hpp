@@ -75,9 +75,9 @@ namespace detail {
 
 /// A copy of the values of a weight with its inputs multiplied.
 template <weight Weight>
-class scaled_weight {
+class smoothed_weight {
  public:
-  scaled_weight(const Weight& w, std::span<const float> factors)
+  smoothed_weight(const Weight& w, std::span<const float> factors)
       : values_(w.values.size()), rows_(w.values.rows()), cols_(w.values.cols()) {
     for (std::size_t i = 0; i < rows_; ++i) {
       const std::span<const float> row = w.values.row(i);
@@ -106,7 +106,7 @@ template <weight Weight, class Executor>
   }
   double error = 0;
   for (std::size_t l = 0; l < weights.size(); ++l) {
-    const scaled_weight<Weight> w(weights[l], factors);
+    const smoothed_weight<Weight> w(weights[l], factors);
     const static_linear layer(w.get(), {}, {-most, most});
     aligned_buffer<float> y(references[l].size());
     layer({smoothed.data(), x.rows(), x.cols()}, {y.data(), x.rows(), layer.out()}, ex);
