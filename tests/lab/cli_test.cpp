@@ -51,9 +51,9 @@ TEST_CASE("--help and --version") {
   const auto help = zp_lab({"--help"});
   CHECK(help.code == 0);
   CHECK(help.err.empty());
-  for (const char* name : {"perplexity", "tokenize", "logits", "inspect", "Exit codes"})
+  for (const char* name : {"perplexity", "tokenize", "logits", "inspect", "gallery", "Exit codes"})
     CHECK(test::contains(help.out, name));
-  for (const char* name : {"perplexity", "tokenize", "logits", "inspect"}) {
+  for (const char* name : {"perplexity", "tokenize", "logits", "inspect", "gallery"}) {
     const auto one = zp_lab({name, "--help"});
     CHECK(one.code == 0);
     CHECK(one.err.empty());
@@ -110,6 +110,19 @@ TEST_CASE("inspect reads no data: a sparse file of a terabyte takes no time") {
   const auto result = zp_lab({"inspect", path.string()});
   CHECK(result.code == 0);
   CHECK(test::contains(result.out, "total  1 tensors, 1099511627776 elements"));
+}
+
+TEST_CASE("gallery prints experiments and writes them as JSON") {
+  const test::scratch dir;
+  const std::string json = (dir.path() / "gallery.json").string();
+  const auto result = zp_lab({"gallery", "--only", "ties-away,batch-mates", "--json", json});
+  CHECK(result.code == 0);
+  CHECK(result.err.empty());
+  CHECK(result.out.find("\nbatch-mates ") < result.out.find("\nties-away "));
+  CHECK(!test::contains(result.out, "static-outliers"));
+  const std::string written = test::slurp(json);
+  CHECK(written.rfind("[\n {\n  \"name\": \"batch-mates\",\n", 0) == 0);
+  CHECK(test::contains(written, "\"name\": \"ties-away\""));
 }
 
 TEST_CASE("bad input: exit code 2 and one line that names the thing") {
@@ -170,6 +183,12 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
            {{"logits"}, "--model"},
            {{"logits", "--model", none, "--ids", ids, "--out", out}, "none"},
            {{"logits", "--model", llama, "--ids", ids, "--out", out}, "\"llama\" is not supported"},
+           {{"gallery", "--only", "nope"}, "no experiment \"nope\"; there are: static-outliers"},
+           {{"gallery", "--only", "a\nb"}, "no experiment \"a\\x0ab\""},
+           {{"gallery", "--only", "ties-away", "--json", none + "/x"},
+            none + "/x: cannot be written"},
+           {{"gallery", "--only", "ties-away", "--json", folder}, folder + ": is a folder"},
+           {{"gallery", "more"}, "more"},
            {{"perplexity"}, "--model"},
            {{"perplexity", "--model", none}, "none"},
            {{"perplexity", "--model", folder}, "config.json: cannot be opened"},
