@@ -1,7 +1,7 @@
 // The float model over calibration windows, with observers in front of its linear layers.
 #include <lab/experiments/calibration.hpp>
 #include <lab/models/parallel.hpp>
-#include <zeropoint/math/observer.hpp>
+#include <zeropoint/math/range_search.hpp>
 
 #include <algorithm>
 
@@ -11,18 +11,35 @@ using zeropoint::matrix_view;
 
 namespace {
 
+/// What one layer's observers saw of some windows.
 struct observers {
-  explicit observers(const dense& d) : channels(d.in) {}
+  observers(const dense& d, const calibration_wishes& wishes)
+      : channels(d.in), by_search(wishes.ranges_by_search) {}
+
+  void observe(matrix_view<const float> x) {
+    all.observe(x);
+    most.observe(x);
+    channels.observe(x);
+    if (!by_search) return;
+    mse.observe(x);
+    entropy.observe(x);
+  }
+  void merge(const observers& other) {
+    all.merge(other.all);
+    most.merge(other.most);
+    channels.merge(other.channels);
+    if (!by_search) return;
+    mse.merge(other.mse);
+    entropy.merge(other.entropy);
+  }
+
   zeropoint::min_max all;
   zeropoint::percentile most{99.9};
   zeropoint::column_absmax channels;
+  bool by_search;
+  zeropoint::mse_range mse;
+  zeropoint::entropy_range entropy;
 };
-
-std::vector<observers> observers_of(const transformer& model) {
-  std::vector<observers> all;
-  for (const dense* d : model.linears()) all.emplace_back(*d);
-  return all;
-}
 
 double ratio_of(std::span<const float> maxima) {
   std::vector<float> sorted(maxima.begin(), maxima.end());
@@ -31,10 +48,12 @@ double ratio_of(std::span<const float> maxima) {
   return median > 0 ? static_cast<double>(sorted.back()) / static_cast<double>(median) : 0.0;
 }
 
+/// A float layer that shows its input to `see` first.
+template <class See>
 class observed_linear final : public linear {
  public:
-  observed_linear(const dense& d, observers& seen, const input_change& change)
-      : inner_(d), seen_(&seen), change_(&change) {}
+  observed_linear(const dense& d, const input_change& change, See see)
+      : inner_(d), change_(&change), see_(std::move(see)) {}
   void apply(matrix_view<const float> x, matrix_view<float> y) const override {
     if (*change_) {
       std::vector<float> changed(x.size());
@@ -42,71 +61,115 @@ class observed_linear final : public linear {
         std::copy_n(x.row(t).data(), x.cols(), changed.data() + t * x.cols());
       }
       (*change_)({changed.data(), x.rows(), x.cols()});
-      observe({changed.data(), x.rows(), x.cols()});
+      see_(matrix_view<const float>(changed.data(), x.rows(), x.cols()));
     } else {
-      observe(x);
+      see_(x);
     }
     inner_.apply(x, y);
   }
 
  private:
-  void observe(matrix_view<const float> x) const {
-    seen_->all.observe(x);
-    seen_->most.observe(x);
-    seen_->channels.observe(x);
-  }
-
   float_linear inner_;
-  observers* seen_;
   const input_change* change_;
+  See see_;
 };
 
-std::vector<observers> observe_window(const transformer& model, std::span<const std::uint32_t> ids,
-                                      const input_change& change) {
-  const auto linears = model.linears();
-  std::vector<observers> seen = observers_of(model);
-  linear_set layers;
-  for (std::size_t i = 0; i < linears.size(); ++i) {
-    layers.push_back(std::make_unique<observed_linear>(*linears[i], seen[i], change));
+class calibrator {
+ public:
+  calibrator(const transformer& model, std::span<const std::uint32_t> ids, std::size_t threads,
+             const calibration_wishes& wishes)
+      : model_(model),
+        linears_(model.linears()),
+        ids_(ids),
+        threads_(threads),
+        wishes_(wishes),
+        all_(fresh()) {
+    if (!wishes.gram) return;
+    for (const dense* d : linears_) gram_.emplace_back(d->in);
   }
-  workspace scratch(model.config, ids.size());
-  std::vector<float> hidden(ids.size() * model.config.embed_width);
-  forward(model, layers, ids, scratch, {hidden.data(), ids.size(), model.config.embed_width});
-  return seen;
-}
+
+  void run(std::span<const window> windows, const std::function<void(std::size_t)>& report) {
+    // Gram matrices are too large for one per window: windows come one by one, and the threads
+    // share the products.
+    const std::size_t at_once = wishes_.gram ? 1 : threads_;
+    for (std::size_t first = 0; first < windows.size(); first += at_once) {
+      const std::size_t count = std::min(at_once, windows.size() - first);
+      std::vector<std::vector<observers>> parts(count);
+      parallel_for(at_once, count, [&](std::size_t i) { parts[i] = observe(windows[first + i]); });
+      for (std::size_t i = 0; i < count; ++i) {
+        tokens_ += windows[first + i].size;
+        for (std::size_t l = 0; l < all_.size(); ++l) all_[l].merge(parts[i][l]);
+      }
+      if (report) report(first + count);
+    }
+  }
+
+  calibration result() && {
+    calibration c;
+    c.tokens = tokens_;
+    for (const observers& o : all_) {
+      c.min_max.push_back(o.all.range());
+      c.percentile.push_back(o.most.range());
+      const auto maxima = o.channels.maxima();
+      c.channel_absmax.emplace_back(maxima.begin(), maxima.end());
+      c.channel_ratio.push_back(ratio_of(maxima));
+      if (!wishes_.ranges_by_search) continue;
+      c.mse.push_back(o.mse.range());
+      c.entropy.push_back(o.entropy.range());
+    }
+    c.gram = std::move(gram_);
+    return c;
+  }
+
+ private:
+  std::vector<observers> fresh() const {
+    std::vector<observers> all;
+    for (const dense* d : linears_) all.emplace_back(*d, wishes_);
+    return all;
+  }
+
+  std::vector<observers> observe(const window& w) {
+    std::vector<observers> seen = fresh();
+    linear_set layers;
+    for (std::size_t i = 0; i < linears_.size(); ++i) {
+      const auto see = [this, i, &seen](matrix_view<const float> x) {
+        seen[i].observe(x);
+        if (!wishes_.gram) return;
+#if defined(_OPENMP)
+        gram_[i].observe(x, zeropoint::openmp(static_cast<int>(threads_)));
+#else
+        gram_[i].observe(x);
+#endif
+      };
+      layers.push_back(
+          std::make_unique<observed_linear<decltype(see)>>(*linears_[i], wishes_.change, see));
+    }
+    const std::size_t width = model_.config.embed_width;
+    workspace scratch(model_.config, w.size);
+    std::vector<float> hidden(w.size * width);
+    forward(model_, layers, ids_.subspan(w.first, w.size), scratch, {hidden.data(), w.size, width});
+    return seen;
+  }
+
+  const transformer& model_;
+  std::vector<const dense*> linears_;
+  std::span<const std::uint32_t> ids_;
+  std::size_t threads_;
+  const calibration_wishes& wishes_;
+  std::vector<observers> all_;
+  std::vector<zeropoint::gram_matrix> gram_;
+  std::size_t tokens_ = 0;
+};
 
 }  // namespace
 
 calibration calibrate(const transformer& model, std::span<const std::uint32_t> ids,
                       std::span<const window> windows, std::size_t threads,
-                      const std::function<void(std::size_t)>& report, const input_change& change) {
-  std::vector<observers> all = observers_of(model);
-  calibration result;
-  for (std::size_t first = 0; first < windows.size(); first += threads) {
-    const std::size_t count = std::min(threads, windows.size() - first);
-    std::vector<std::vector<observers>> parts(count);
-    parallel_for(threads, count, [&](std::size_t i) {
-      const window& w = windows[first + i];
-      parts[i] = observe_window(model, ids.subspan(w.first, w.size), change);
-    });
-    for (std::size_t i = 0; i < count; ++i) {
-      result.tokens += windows[first + i].size;
-      for (std::size_t l = 0; l < all.size(); ++l) {
-        all[l].all.merge(parts[i][l].all);
-        all[l].most.merge(parts[i][l].most);
-        all[l].channels.merge(parts[i][l].channels);
-      }
-    }
-    if (report) report(first + count);
-  }
-  for (const observers& o : all) {
-    result.min_max.push_back(o.all.range());
-    result.percentile.push_back(o.most.range());
-    const auto maxima = o.channels.maxima();
-    result.channel_absmax.emplace_back(maxima.begin(), maxima.end());
-    result.channel_ratio.push_back(ratio_of(maxima));
-  }
-  return result;
+                      const calibration_wishes& wishes,
+                      const std::function<void(std::size_t)>& report) {
+  calibrator c(model, ids, std::max<std::size_t>(threads, 1), wishes);
+  c.run(windows, report);
+  return std::move(c).result();
 }
 
 }  // namespace lab

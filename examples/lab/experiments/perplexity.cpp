@@ -56,7 +56,8 @@ class experiment {
       const std::size_t count = std::min(batch, windows_.size() - first);
       for (std::size_t s = 0; s < schemes_.size(); ++s) {
         const auto begin = clock::now();
-        parallel_for(threads_, count, [&](std::size_t i) { run_blocks(s, first + i, i, count); });
+        parallel_for(schemes_[s].ordered ? 1 : threads_, count,
+                     [&](std::size_t i) { run_blocks(s, first + i, i, count); });
         seconds_[s] += seconds_since(begin);
         if (report) report(first * schemes_.size() + (s + 1) * count);
       }
@@ -75,6 +76,7 @@ class experiment {
       for (const auto& layer : schemes_[s].layers) {
         clips.clipped += layer->clips().clipped;
         clips.values += layer->clips().values;
+        m.demoted += layer->demoted() ? 1 : 0;
       }
       if (clips.values > 0) {
         m.clipped = static_cast<double>(clips.clipped) / static_cast<double>(clips.values);

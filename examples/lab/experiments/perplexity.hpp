@@ -23,6 +23,8 @@ struct scheme_layers {
   std::shared_ptr<const transformer> model;
   std::uint64_t stored_bytes = 0;  ///< the linear layers' weights, scales and biases in a file
   std::uint64_t memory_bytes = 0;  ///< the same as they lie in memory
+  /// Layers change with what they see (watched ones): windows have to come one by one, in order.
+  bool ordered = false;
 
   [[nodiscard]] const transformer& form_of(const transformer& natural) const noexcept {
     return model ? *model : natural;
@@ -44,6 +46,7 @@ struct measurement {
   std::uint64_t weight_bytes = 0;  ///< scheme_layers::stored_bytes
   std::uint64_t weight_bytes_memory = 0;  ///< scheme_layers::memory_bytes
   std::size_t tokens = 0;                 ///< scored
+  std::size_t demoted = 0;                ///< watched layers that gave up their calibrated range
   /// Wall time of the blocks under this scheme, plus this scheme's share of head and metrics: their
   /// time over all threads divided by the number of threads.
   double seconds = 0;

@@ -35,30 +35,53 @@ class rounded_linear final : public linear {
 using f16_linear = rounded_linear<zeropoint::float16, &zeropoint::to_float16>;
 using bf16_linear = rounded_linear<zeropoint::bfloat16, &zeropoint::to_bfloat16>;
 
+/// The layer behind wrappers that change its inputs.
+template <class Layer>
+const auto& innermost(const Layer& layer) {
+  if constexpr (requires { layer.layer(); }) {
+    return innermost(layer.layer());
+  } else {
+    return layer;
+  }
+}
+
 /// A layer of the library, on the calling thread.
 template <class Layer>
 class quantized_linear final : public linear {
  public:
-  template <class... Arguments>
-  explicit quantized_linear(Arguments&&... arguments)
-      : layer_(std::forward<Arguments>(arguments)...) {}
+  explicit quantized_linear(Layer layer) : layer_(std::move(layer)) {}
   void apply(zeropoint::matrix_view<const float> x,
              zeropoint::matrix_view<float> y) const override {
     layer_(x, y);
   }
   clip_count clips() const override {
-    if constexpr (requires { layer_.counts(); }) {
-      return {layer_.counts().outside(), layer_.counts().count};
+    if constexpr (requires { innermost(layer_).counts(); }) {
+      const auto counts = innermost(layer_).counts();
+      return {counts.outside(), counts.count};
     }
     return {};
+  }
+  bool demoted() const override {
+    if constexpr (requires { innermost(layer_).demoted(); }) return innermost(layer_).demoted();
+    return false;
   }
   void check(const std::string& name, zeropoint::matrix_view<const float> x,
              zeropoint::parity_checker& checker) const override {
     if constexpr (requires { checker.check(name, layer_, x); }) checker.check(name, layer_, x);
   }
-  const Layer& layer() const { return layer_; }
+  [[nodiscard]] std::size_t stored_bytes() const {
+    return innermost(layer_).stored_bytes() + factor_bytes();
+  }
+  [[nodiscard]] std::size_t memory_bytes() const {
+    return innermost(layer_).weight_bytes() + factor_bytes();
+  }
 
  private:
+  [[nodiscard]] std::size_t factor_bytes() const {
+    if constexpr (requires { layer_.factors(); }) return layer_.factors().size() * sizeof(float);
+    return 0;
+  }
+
   Layer layer_;
 };
 
@@ -90,7 +113,8 @@ class channel_simulated_linear final : public linear {
     values_ += x.size();
   }
   clip_count clips() const override { return {clipped_, values_}; }
-  const zeropoint::weight_only_linear& layer() const { return layer_; }
+  [[nodiscard]] std::size_t stored_bytes() const { return layer_.stored_bytes(); }
+  [[nodiscard]] std::size_t memory_bytes() const { return layer_.weight_bytes(); }
 
  private:
   zeropoint::weight_only_linear layer_;

@@ -133,13 +133,15 @@ class runner {
             std::span<const window> seen_windows) {
     const std::string what = s.model + ", " + s.variant;
     std::unique_ptr<progress> shown_calibration;
-    scheme_maker maker(model, seen, seen_windows, options_.threads, [&](std::size_t n) {
-      if (!shown_calibration) {
-        shown_calibration = std::make_unique<progress>("calibrate " + what, seen_windows.size());
-      }
-      shown_calibration->at(n);
-      if (n >= seen_windows.size()) shown_calibration.reset();
-    });
+    scheme_maker maker(model, options_.schemes, seen, seen_windows, options_.threads,
+                       [&](std::size_t n) {
+                         if (!shown_calibration) {
+                           shown_calibration =
+                               std::make_unique<progress>("calibrate " + what, seen_windows.size());
+                         }
+                         shown_calibration->at(n);
+                         if (n >= seen_windows.size()) shown_calibration.reset();
+                       });
     if (calibrated_) {
       const auto& ratios = maker.natural().channel_ratio;
       const auto worst = std::max_element(ratios.begin(), ratios.end());

@@ -1,10 +1,22 @@
 // The builders behind the names.
 #include <lab/experiments/quantized_linear.hpp>
 #include <lab/experiments/schemes.hpp>
+#include <lab/models/smooth.hpp>
+#include <zeropoint/nn/activation_methods.hpp>
+#include <zeropoint/nn/weight_methods.hpp>
 
 namespace lab {
 
+using zeropoint::matrix_view;
+
 namespace {
+
+using floats = std::span<const float>;
+
+/// The rotation in front of layers with `in` inputs, the same for all of them.
+zeropoint::hadamard_rotation rotation_of(std::size_t in) {
+  return zeropoint::hadamard_rotation(in);
+}
 
 class builder {
  public:
@@ -21,16 +33,35 @@ class builder {
     return std::move(result_);
   }
 
-  /// make(i, dense) gives layer i as a unique_ptr to something with layer().
+  /// make(i, dense) gives layer i, a layer of the library.
   template <class Make>
   scheme_layers quantized(Make&& make) {
     for (std::size_t i = 0; i < linears_.size(); ++i) {
-      auto one = make(i, *linears_[i]);
-      const std::size_t stored = one->layer().stored_bytes(), memory = one->layer().weight_bytes();
-      add(*linears_[i], std::move(one), stored, memory);
+      using layer = quantized_linear<decltype(make(i, *linears_[i]))>;
+      place(*linears_[i], std::make_unique<const layer>(make(i, *linears_[i])));
     }
     return std::move(result_);
   }
+  /// The same of make(i, weight, bias), behind a rotation of its inputs when that is the cure.
+  template <class Make>
+  scheme_layers perhaps_rotated(activation_cure cure, Make&& make) {
+    if (cure != activation_cure::rotate) {
+      return quantized([&](std::size_t i, const dense& d) {
+        return make(i, zeropoint::linear_weight{d.view()}, d.bias);
+      });
+    }
+    return quantized([&](std::size_t i, const dense& d) {
+      const zeropoint::hadamard_rotation r = rotation_of(d.in);
+      const zeropoint::rotated_weight w(zeropoint::linear_weight{d.view()}, r);
+      return zeropoint::rotated_linear(r, make(i, w.get(), d.bias));
+    });
+  }
+  template <class Layer>
+  void place(const dense& d, std::unique_ptr<const Layer> layer) {
+    const std::size_t stored = layer->stored_bytes(), memory = layer->memory_bytes();
+    add(d, std::move(layer), stored, memory);
+  }
+  scheme_layers take() { return std::move(result_); }
 
  private:
   void add(const dense& d, std::unique_ptr<const linear> layer, std::size_t stored,
@@ -45,12 +76,6 @@ class builder {
   scheme_layers result_;
 };
 
-template <class Layer, class... More>
-std::unique_ptr<const quantized_linear<Layer>> layer_of(const dense& d, const More&... more) {
-  return std::make_unique<const quantized_linear<Layer>>(zeropoint::linear_weight{d.view()},
-                                                         std::span<const float>(d.bias), more...);
-}
-
 const std::vector<zeropoint::value_range>& ranges_of(range_rule rule, const calibration& seen) {
   switch (rule) {
     case range_rule::min_max:
@@ -58,26 +83,67 @@ const std::vector<zeropoint::value_range>& ranges_of(range_rule rule, const cali
     case range_rule::percentile:
       return seen.percentile;
     case range_rule::mse:
+      return seen.mse;
     case range_rule::entropy:
-      break;
+      return seen.entropy;
   }
   return seen.min_max;
 }
 
-scheme_layers make_weight_only(const scheme_name& name, const transformer& model) {
-  const zeropoint::weight_only_options options{.granularity = name.granularity,
-                                               .weights = name.weights};
-  return builder(name, model).quantized([&](std::size_t, const dense& d) {
-    return layer_of<zeropoint::weight_only_linear>(d, options);
+scheme_layers make_weight_only(const scheme_name& name, const transformer& model,
+                               const calibration& seen) {
+  using namespace zeropoint;
+  builder b(name, model);
+  switch (name.method) {
+    case weight_method::nearest:
+      return b.quantized([&](std::size_t, const dense& d) {
+        return weight_only_linear(linear_weight{d.view()}, d.bias,
+                                  {.granularity = name.granularity, .weights = name.weights});
+      });
+    case weight_method::gptq:
+      return b.quantized([&](std::size_t i, const dense& d) {
+        const auto coded = gptq(linear_weight{d.view()}, seen.gram[i],
+                                {.weights = name.weights, .granularity = name.granularity});
+        return weight_only_linear(quantized_weight(coded.codes, coded.statistics), d.bias);
+      });
+    case weight_method::awq:
+      break;
+  }
+  return b.quantized([&](std::size_t i, const dense& d) {
+    const auto coded = awq(linear_weight{d.view()}, seen.gram[i],
+                           awq_options{.weights = name.weights, .granularity = name.granularity});
+    return scaled_linear(
+        weight_only_linear(quantized_weight(coded.codes, coded.statistics), d.bias),
+        coded.scale.factors);
   });
+}
+
+scheme_layers make_dynamic(const scheme_name& name, const transformer& model) {
+  using namespace zeropoint;
+  dynamic_linear_options options;
+  if (!name.per_token) options.tokens = per_tensor;
+  return builder(name, model)
+      .perhaps_rotated(name.cure, [&](std::size_t, const linear_weight& w, floats bias) {
+        return dynamic_linear(w, bias, options);
+      });
 }
 
 scheme_layers make_static(const scheme_name& name, const transformer& model,
                           const calibration& seen) {
+  using namespace zeropoint;
   const auto& ranges = ranges_of(name.range, seen);
-  return builder(name, model).quantized([&](std::size_t i, const dense& d) {
-    return layer_of<zeropoint::static_linear>(d, ranges[i]);
-  });
+  builder b(name, model);
+  if (!name.watched) {
+    return b.perhaps_rotated(name.cure, [&](std::size_t i, const linear_weight& w, floats bias) {
+      return static_linear(w, bias, ranges[i]);
+    });
+  }
+  scheme_layers made =
+      b.perhaps_rotated(name.cure, [&](std::size_t i, const linear_weight& w, floats bias) {
+        return watched_linear(w, bias, ranges[i]);
+      });
+  made.ordered = true;
+  return made;
 }
 
 }  // namespace
@@ -96,25 +162,23 @@ scheme_layers make_scheme(const scheme_name& name, const transformer& model,
     case arithmetic::bf16:
       return b.floats<bf16_linear>(2);
     case arithmetic::weight_only:
-      return make_weight_only(name, model);
-    case arithmetic::dynamic: {
-      zeropoint::dynamic_linear_options options;
-      options.tokens = zeropoint::per_token;
-      if (!name.per_token) options.tokens = zeropoint::per_tensor;
-      return b.quantized([&](std::size_t, const dense& d) {
-        return layer_of<zeropoint::dynamic_linear>(d, options);
-      });
-    }
+      return make_weight_only(name, model, seen);
+    case arithmetic::dynamic:
+      return make_dynamic(name, model);
     case arithmetic::calibrated:
       return make_static(name, model, seen);
-    case arithmetic::channel_simulated:
-      return b.quantized([&](std::size_t i, const dense& d) {
-        return std::make_unique<const channel_simulated_linear>(d, seen.channel_absmax[i]);
-      });
     case arithmetic::outlier:
+      return b.quantized([&](std::size_t, const dense& d) {
+        return zeropoint::outlier_linear(zeropoint::linear_weight{d.view()}, d.bias);
+      });
+    case arithmetic::channel_simulated:
       break;
   }
-  zeropoint::fail("make_scheme: ", name.text, " cannot be made");
+  for (std::size_t i = 0; i < model.linears().size(); ++i) {
+    const dense& d = *model.linears()[i];
+    b.place(d, std::make_unique<const channel_simulated_linear>(d, seen.channel_absmax[i]));
+  }
+  return b.take();
 }
 
 scheme_layers make_scheme(std::string_view name, const transformer& model,
@@ -122,11 +186,26 @@ scheme_layers make_scheme(std::string_view name, const transformer& model,
   return make_scheme(parse_scheme(name), model, seen);
 }
 
-scheme_maker::scheme_maker(const transformer& model, std::span<const std::uint32_t> ids,
-                           std::span<const window> windows, std::size_t threads, listener report)
-    : model_(model), ids_(ids), windows_(windows), threads_(threads), report_(std::move(report)) {}
+scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name> names,
+                           std::span<const std::uint32_t> ids, std::span<const window> windows,
+                           std::size_t threads, listener report)
+    : model_(model),
+      ids_(ids),
+      windows_(windows),
+      threads_(threads),
+      report_(std::move(report)),
+      by_search_(
+          std::any_of(names.begin(), names.end(),
+                      [](const scheme_name& n) { return n.range > range_rule::percentile; })),
+      gram_(std::any_of(names.begin(), names.end(),
+                        [](const scheme_name& n) { return n.needs_gram(); })) {}
 
 const std::shared_ptr<const transformer>& scheme_maker::smoothed() {
+  if (!smoothed_) {
+    auto form = std::make_shared<transformer>(model_);
+    apply_smoothing(*form, natural().channel_absmax);
+    smoothed_ = std::move(form);
+  }
   return smoothed_;
 }
 
@@ -134,7 +213,13 @@ const calibration& scheme_maker::seen(activation_cure cure) {
   const auto found = seen_.find(cure);
   if (found != seen_.end()) return found->second;
   const transformer& form = cure == activation_cure::smooth ? *smoothed() : model_;
-  return seen_[cure] = calibrate(form, ids_, windows_, threads_, report_);
+  calibration_wishes wishes;
+  wishes.ranges_by_search = by_search_;
+  wishes.gram = gram_ && cure == activation_cure::none;
+  if (cure == activation_cure::rotate) {
+    wishes.change = [](matrix_view<float> x) { rotation_of(x.cols()).apply(x); };
+  }
+  return seen_[cure] = calibrate(form, ids_, windows_, threads_, wishes, report_);
 }
 
 scheme_layers scheme_maker::make(const scheme_name& name) {

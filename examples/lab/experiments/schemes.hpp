@@ -22,13 +22,14 @@ namespace lab {
 /// quantize the same inputs: those of the model as it is, smoothed, or rotated.
 class scheme_maker {
  public:
-  /// `what` is calibrated, so many windows are done.
+  /// So many windows of a calibration run are done.
   using listener = std::function<void(std::size_t windows)>;
 
-  /// The model and the calibration text, cut into windows, must stay; no windows are fine as long as
-  /// no scheme needs calibration.
-  scheme_maker(const transformer& model, std::span<const std::uint32_t> ids,
-               std::span<const window> windows, std::size_t threads, listener report = {});
+  /// `names` are those that make() will be asked for. The model and the calibration text, cut into
+  /// windows, must stay; no windows are fine as long as no scheme needs calibration.
+  scheme_maker(const transformer& model, std::span<const scheme_name> names,
+               std::span<const std::uint32_t> ids, std::span<const window> windows,
+               std::size_t threads, listener report = {});
 
   /// Throws input_error when a cure does not apply to this model.
   [[nodiscard]] scheme_layers make(const scheme_name& name);
@@ -44,6 +45,7 @@ class scheme_maker {
   std::span<const window> windows_;
   std::size_t threads_;
   listener report_;
+  bool by_search_, gram_;
   std::map<activation_cure, calibration> seen_;
   std::shared_ptr<const transformer> smoothed_;
 };

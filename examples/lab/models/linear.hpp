@@ -39,6 +39,8 @@ class linear {
                      zeropoint::matrix_view<float> y) const = 0;
   /// Over all calls so far.
   [[nodiscard]] virtual clip_count clips() const { return {}; }
+  /// A watched layer that has given up its calibrated range.
+  [[nodiscard]] virtual bool demoted() const { return false; }
   /// Compares a quantized layer with its float-simulated twin on this input; a float layer has none.
   virtual void check(const std::string& /*name*/, zeropoint::matrix_view<const float> /*x*/,
                      zeropoint::parity_checker& /*checker*/) const {}

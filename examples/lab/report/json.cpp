@@ -39,6 +39,7 @@ const std::vector<column>& columns() {
       {"weight_bytes", [](const measurement& m) { return json(m.weight_bytes); }},
       {"weight_bytes_memory", [](const measurement& m) { return json(m.weight_bytes_memory); }},
       {"tokens", [](const measurement& m) { return json(m.tokens); }},
+      {"demoted", [](const measurement& m) { return json(m.demoted); }},
       {"seconds", [](const measurement& m) { return number(m.seconds); }}};
   return all;
 }

@@ -2,6 +2,7 @@
 #include <lab/report/format.hpp>
 #include <lab/report/study.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <sstream>
 
@@ -37,10 +38,11 @@ std::string megabytes(std::uint64_t bytes) {
   return fitting(static_cast<double>(bytes) * 1e-6, 7, 2);
 }
 
-std::string line_of(const measurement& m) {
+/// `width` of the first column.
+std::string line_of(const measurement& m, int width) {
   const bool reference = m.scheme == "fp32";
-  const auto none = [](int width) { return format("%*s", width, "-"); };
-  std::string line = format("%-18s", m.scheme.c_str()) + fitting(m.loss, 8, 4);
+  const auto none = [](int columns) { return format("%*s", columns, "-"); };
+  std::string line = format("%-*s", width, m.scheme.c_str()) + fitting(m.loss, 8, 4);
   line += reference ? none(10) : fitting(m.delta, 10, 5, true);
   line += reference || !std::isfinite(m.delta_se) ? none(9) : fitting(m.delta_se, 9, 5);
   line += fitting(m.ppl, 9, 2);
@@ -91,12 +93,21 @@ std::string text_of(const study& s) {
   }
   text += wrapped("float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel +
                   ", " + std::to_string(s.threads) + (s.threads == 1 ? " thread" : " threads"));
-  const char* columns = "%-18s%8s%10s%9s%9s%9s%8s%8s%7s%7s%7s\n";
-  text += "\n" + format(columns, "", "loss", "delta to", "standard", "", "", "top-1", "clipped",
-                        "MB in", "MB in", "time");
-  text += format(columns, "scheme", "nats", "fp32", "error", "ppl", "KL", "%", "%", "file",
+  const char* columns = "%-*s%8s%10s%9s%9s%9s%8s%8s%7s%7s%7s\n";
+  std::size_t longest = 18;
+  for (const measurement& m : s.rows) longest = std::max(longest, m.scheme.size());
+  const auto width = static_cast<int>(longest);
+  text += "\n" + format(columns, width, "", "loss", "delta to", "standard", "", "", "top-1",
+                        "clipped", "MB in", "MB in", "time");
+  text += format(columns, width, "scheme", "nats", "fp32", "error", "ppl", "KL", "%", "%", "file",
                  "memory", "s");
-  for (const measurement& m : s.rows) text += line_of(m) + "\n";
+  for (const measurement& m : s.rows) text += line_of(m, width) + "\n";
+  for (const measurement& m : s.rows) {
+    if (m.demoted == 0) continue;
+    text +=
+        wrapped(m.scheme + ": " + std::to_string(m.demoted) + " of " + std::to_string(s.linears) +
+                " layers left their calibrated range too often and went over to a scale per token");
+  }
   return text;
 }
 
