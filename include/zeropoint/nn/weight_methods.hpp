@@ -6,9 +6,11 @@
 //
 //   gptq         rounds one input after the other; the rest makes up for it
 //   awq          gives the weights of loud inputs a finer grid; needs x / factors: scaled_linear
+//   adaround     chooses up or down for all weights of an output together
 //   bit_budget   chooses the bits of each layer for a size, or for a damage
 #pragma once
 
+#include <zeropoint/nn/adaround.hpp>
 #include <zeropoint/nn/awq.hpp>
 #include <zeropoint/nn/bit_budget.hpp>
 #include <zeropoint/nn/gptq.hpp>
