@@ -23,14 +23,20 @@ double cost_of(const std::vector<float>& x, const zp::params& p, double power) {
 }
 
 struct candidate {
-  int low, high;
   zp::value_range range;
   double cost;
 };
 
+/// Ends shrunk to low / candidates and high / candidates, for an affine grid.
 zp::value_range shrunk(const zp::value_range& seen, int low, int high, int candidates) {
   return {static_cast<float>(static_cast<double>(seen.min) * low / candidates),
           static_cast<float>(static_cast<double>(seen.max) * high / candidates)};
+}
+/// -m .. m with m = i / candidates of the largest |x|, within what was seen.
+zp::value_range shrunk_bound(const zp::value_range& seen, int i, int candidates) {
+  const double most = std::max(-static_cast<double>(seen.min), static_cast<double>(seen.max));
+  const auto m = static_cast<float>(most * i / candidates);
+  return {std::max(seen.min, -m), std::min(seen.max, m)};
 }
 /// Smallest and largest finite value, zero included.
 zp::value_range seen_in(const std::vector<float>& x) {
@@ -39,13 +45,14 @@ zp::value_range seen_in(const std::vector<float>& x) {
   return {std::min(m.range().min, 0.0f), std::max(m.range().max, 0.0f)};
 }
 
-/// The best of all candidates whose two ends shrink together.
+/// The best of all candidates that shrink in one step.
 candidate best_joint(const std::vector<float>& x, const zp::mse_options& o) {
-  candidate best{0, 0, {}, std::numeric_limits<double>::infinity()};
+  candidate best{{}, std::numeric_limits<double>::infinity()};
   for (int i = o.candidates; i >= 1; --i) {
-    const zp::value_range r = shrunk(seen_in(x), i, i, o.candidates);
+    const zp::value_range r = o.grid.is_symmetric() ? shrunk_bound(seen_in(x), i, o.candidates)
+                                                    : shrunk(seen_in(x), i, i, o.candidates);
     const double c = cost_of(x, zp::fit(r, o.grid), o.power);
-    if (c < best.cost) best = {i, i, r, c};
+    if (c < best.cost) best = {r, c};
   }
   return best;
 }
@@ -99,7 +106,8 @@ TEST_CASE("mse_range_of finds what trying every candidate finds") {
     for (const int bits : {8, 4, 2}) {
       for (const double power : {2.0, 2.4, 1.0}) {
         CAPTURE(round, bits, power);
-        const zp::mse_options o{zp::symmetric.with_bits(bits), power, 100};
+        const zp::scheme grid = round % 2 == 0 ? zp::symmetric : zp::symmetric_full;
+        const zp::mse_options o{grid.with_bits(bits), power, 100};
         REQUIRE(zp::mse_range_of(std::span<const float>(x), o) == best_joint(x, o).range);
       }
     }

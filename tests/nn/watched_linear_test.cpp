@@ -149,14 +149,14 @@ TEST_CASE("many threads: one demotion, and no static result after it") {
   const zp::static_linear fixed(f.weight, f.bias, calibrated);
   const zp::dynamic_linear dynamic(f.weight, f.bias);
   const matrix x = f.shifted(), before = test::apply(fixed, x), after = test::apply(dynamic, x);
-  std::atomic<int> statics = 0, wrong = 0;
+  std::atomic<int> static_calls = 0, wrong = 0;
   test::threads{4}(4, [&](std::size_t) {
     bool was_dynamic = false;
     for (int call = 0; call < 30; ++call) {
       matrix y(16, 20);
       layer(x.view(), y.view());
       if (test::same_bits(y, before)) {
-        ++statics;
+        ++static_calls;
         if (was_dynamic) ++wrong;
       } else if (test::same_bits(y, after)) {
         was_dynamic = true;
@@ -166,7 +166,7 @@ TEST_CASE("many threads: one demotion, and no static result after it") {
     }
   });
   REQUIRE(wrong == 0);
-  REQUIRE(statics == 39);  // the 40th call of 1024 fills the window
+  REQUIRE(static_calls == 39);  // the 40th call of 1024 fills the window
   REQUIRE(layer.demoted());
   REQUIRE(layer.static_activations() == 40 * 1024);
 }

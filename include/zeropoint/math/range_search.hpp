@@ -19,7 +19,7 @@ namespace zeropoint::inline ZP_BASELINE {
 struct mse_options {
   scheme grid = symmetric;
   double power = 2;      ///< p: 2 is the mean squared error, GPTQ takes 2.4; 1 to 4
-  int candidates = 128;  ///< each end is shrunk to i / candidates of what was seen, i >= 1
+  int candidates = 128;  ///< ends are shrunk to i / candidates of what was seen, i >= 1
 };
 
 namespace detail {
@@ -37,15 +37,20 @@ namespace detail {
   return p == 2 ? x * x : p == 1 ? std::fabs(x) : std::pow(std::fabs(x), p);
 }
 
-/// The range of least cost(fit(range, grid)) among the candidates. Both ends shrink together; an
-/// affine grid then shrinks them one by one in turn, as long as that helps. Of equal costs the
-/// widest range wins. Like every grid, the range contains zero.
+/// The range of least cost(fit(range, grid)) among the candidates. For a symmetric grid they are
+/// -m .. m within what was seen, for shrinking m. For an affine one both ends shrink together, and
+/// then one by one in turn, as long as that helps. Of equal costs the widest range wins. Like every
+/// grid, the range contains zero.
 template <class Cost>
 [[nodiscard]] value_range search_range(const value_range& seen, const mse_options& o, Cost&& cost) {
   const double low = std::fmin(seen.min, 0.0f), high = std::fmax(seen.max, 0.0f);  // as in fit()
   const auto shrunk = [&](std::array<int, 2> share) {
-    return value_range{static_cast<float>(low * share[0] / o.candidates),
-                       static_cast<float>(high * share[1] / o.candidates)};
+    double from = low * share[0] / o.candidates, to = high * share[1] / o.candidates;
+    if (o.grid.is_symmetric()) {
+      const double bound = std::fmax(-from, to);
+      from = std::fmax(low, -bound), to = std::fmin(high, bound);
+    }
+    return value_range{static_cast<float>(from), static_cast<float>(to)};
   };
   std::array<int, 2> best{o.candidates, o.candidates};
   double least = cost(fit(shrunk(best), o.grid));
@@ -91,8 +96,8 @@ template <class Cost>
 
 }  // namespace detail
 
-/// Observes a histogram; range() searches the candidates for the least expected error. About a
-/// millisecond per search for p = 2, some tens for other powers.
+/// Observes a histogram; range() searches the candidates for the least expected error: some ten
+/// milliseconds for a symmetric grid, a tenth of a second for an affine one.
 class mse_range {
  public:
   /// Throws `error` for options out of bounds.
