@@ -9,7 +9,6 @@
 
 namespace {
 
-
 const lab::transformer& model() {
   static const lab::transformer m = lab::load_model(test::golden / "gpt2_tied");
   return m;

@@ -1,0 +1,147 @@
+// Schemes with cures: what they are made of, and that they do what they promise on models that need
+// them. (perplexity_test.cpp checks the numbers of the plain ones.)
+#include "golden.hpp"
+#include "support/test.hpp"
+
+#include <lab/experiments/parity.hpp>
+#include <lab/experiments/schemes.hpp>
+#include <lab/models/plant.hpp>
+
+#include <numeric>
+
+namespace {
+
+const std::vector<std::string> cured = {"w8a8-static-mse",
+                                        "w8a8-static-kl",
+                                        "w8a8-static-smooth",
+                                        "w8a8-static-rotate",
+                                        "w8a8-static-watch",
+                                        "w8a8-static-p99.9-rotate-watch",
+                                        "w8a8-dynamic-smooth",
+                                        "w8a8-dynamic-rotate",
+                                        "w8a8-dynamic-token-rotate",
+                                        "w8a8-outlier",
+                                        "w4-g8",
+                                        "w4-g8-affine-gptq",
+                                        "w3-channel-gptq",
+                                        "w4-g8-affine-awq",
+                                        "w8a8-channel-simulated"};
+
+std::vector<lab::scheme_name> parsed(const std::vector<std::string>& texts) {
+  std::vector<lab::scheme_name> names;
+  for (const std::string& t : texts) names.push_back(lab::parse_scheme(t));
+  return names;
+}
+
+std::vector<std::uint32_t> random_ids(std::size_t n, unsigned salt) {
+  test::generator g(test::seed(salt));
+  std::vector<std::uint32_t> ids(n);
+  for (auto& id : ids) id = static_cast<std::uint32_t>(g() % 53);
+  return ids;
+}
+
+/// A golden model, calibration text and what was made of it.
+struct fixture {
+  explicit fixture(const std::string& name) : model(lab::load_model(test::golden / name)) {}
+  lab::scheme_maker maker(std::span<const lab::scheme_name> names, std::size_t threads = 2) const {
+    return {model, names, seen, windows, threads};
+  }
+  lab::transformer model;
+  std::vector<std::uint32_t> seen = random_ids(190, 5);
+  std::vector<lab::window> windows = lab::cut(lab::window_rule::chunk, 190, 19, 19);
+};
+
+/// By scheme: KL to float32 on other random ids.
+std::vector<lab::measurement> measured(const fixture& f, const std::vector<std::string>& texts,
+                                       std::size_t threads = 2) {
+  std::vector<std::string> all = {"fp32"};
+  all.insert(all.end(), texts.begin(), texts.end());
+  const auto names = parsed(all);
+  lab::scheme_maker maker = f.maker(names, threads);
+  std::vector<lab::scheme_layers> schemes;
+  for (const auto& n : names) schemes.push_back(maker.make(n));
+  const auto ids = random_ids(190, 6);
+  return lab::measure(f.model, schemes, ids, f.windows, threads);
+}
+
+}  // namespace
+
+TEST_CASE(
+    "Every cured scheme can be made of both families, and its layers agree with their twins") {
+  const std::string name = GENERATE("gpt2_tied", "opt_pre_norm");
+  const fixture f(name);
+  const auto names = parsed(cured);
+  lab::scheme_maker maker = f.maker(names);
+  for (const auto& scheme : names) {
+    const auto made = maker.make(scheme);
+    CHECK(made.name == scheme.text);
+    CHECK(made.stored_bytes > 0);
+    const auto checker = lab::check_parity(f.model, made, test::golden_ids(name));
+    INFO(name << " " << lab::parity_text(scheme.text, checker));
+    CHECK(checker.agrees());
+    CHECK(checker.layers() ==
+          (scheme.kind == lab::arithmetic::channel_simulated ? 0 : f.model.linears().size()));
+  }
+}
+
+TEST_CASE("A post-norm model takes every cure but smoothing, and says so") {
+  const fixture f("opt_post_norm");
+  const auto names = parsed(cured);
+  lab::scheme_maker maker = f.maker(names);
+  for (const auto& scheme : names) {
+    INFO(scheme.text);
+    if (scheme.cure == lab::activation_cure::smooth) {
+      CHECK(test::contains(test::rejection([&] { return maker.make(scheme).name; }), "post-norm"));
+    } else {
+      CHECK(maker.make(scheme).layers.size() == f.model.linears().size());
+    }
+  }
+}
+
+TEST_CASE("No result depends on the threads, not even that of watched layers") {
+  const fixture f("gpt2_tied");
+  const auto one = measured(f, cured, 1), three = measured(f, cured, 3);
+  for (std::size_t s = 0; s < one.size(); ++s) {
+    INFO(one[s].scheme);
+    CHECK(one[s].loss == three[s].loss);
+    CHECK(one[s].kl == three[s].kl);
+    CHECK(one[s].clipped == three[s].clipped);
+    CHECK(one[s].demoted == three[s].demoted);
+  }
+}
+
+TEST_CASE("On a planted model the cures undo most of what outlier channels cost") {
+  fixture f("opt_pre_norm");
+  lab::apply_plant(f.model, {2, 8});
+  const auto rows = measured(f, {"w8a8-static", "w8a8-static-smooth", "w8a8-static-rotate",
+                                 "w8a8-outlier", "w8a8-channel-simulated"});
+  const double naive = rows[1].kl;
+  INFO("static " << naive);
+  for (std::size_t s = 2; s < rows.size(); ++s) {
+    INFO(rows[s].scheme << " " << rows[s].kl);
+    CHECK(rows[s].kl < 0.5 * naive);
+  }
+}
+
+TEST_CASE("GPTQ and AWQ lower the error of rounding to nearest") {
+  const fixture f("gpt2_tied");
+  const auto rows = measured(f, {"w3-g8-affine", "w3-g8-affine-gptq", "w3-g8-affine-awq"});
+  CHECK(rows[2].kl < rows[1].kl);
+  CHECK(rows[3].kl < rows[1].kl);
+}
+
+TEST_CASE("Calibration on other text than the scored one demotes watched layers") {
+  fixture f("gpt2_tied");
+  // One token all the time gives narrow ranges.
+  std::fill(f.seen.begin(), f.seen.end(), 7u);
+  const auto names = parsed({"fp32", "w8a8-static", "w8a8-static-watch"});
+  lab::scheme_maker maker = f.maker(names);
+  std::vector<lab::scheme_layers> schemes;
+  for (const auto& n : names) schemes.push_back(maker.make(n));
+  const auto ids = random_ids(19 * 400, 8);  // watched layers judge every 65,536 activations
+  const auto windows = lab::cut(lab::window_rule::chunk, ids.size(), 19, 19);
+  const auto rows = lab::measure(f.model, schemes, ids, windows, 2);
+  CHECK(rows[1].demoted == 0);
+  CHECK(rows[2].demoted > 0);
+  CHECK(rows[2].kl < rows[1].kl);
+}
