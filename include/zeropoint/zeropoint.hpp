@@ -7,7 +7,6 @@
 #pragma once
 
 #include <zeropoint/version.hpp>
-
 // clang-format off
 #include <zeropoint/base/platform.hpp>
 #include <zeropoint/base/error.hpp>
