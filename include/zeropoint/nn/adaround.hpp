@@ -206,7 +206,7 @@ class adaround_task {
 /// Codes of w [out, in] on the grids that round-to-nearest would use, for inputs like those that g
 /// saw. No output is worse than rounded to nearest. Throws `error` when shapes differ, g has no
 /// rows, a weight is not finite, or an option is out of its range. The result does not depend on
-/// the executor. Memory: in^2 doubles, and for each task 72 bytes for each of 32 * in weights.
+/// the executor. Memory: in^2 doubles, and for each task 64 bytes for each of 32 * in weights.
 template <executor Executor = serial>
 [[nodiscard]] adaround_result adaround(const linear_weight& w, const gram_matrix& g,
                                        const adaround_options& options = {},
