@@ -43,6 +43,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_tokenize(app);
   add_logits(app);
   add_inspect(app);
+  add_diagnose(app);
   add_gallery(app);
   try {
     app.parse(argc, argv);
@@ -52,8 +53,8 @@ int parse_and_run(int argc, const char* const* argv) {
   }
   if (app.get_subcommands().empty())
     return complain(wrong_input,
-                    "no subcommand; expected perplexity, tokenize, logits, inspect or "
-                    "gallery (see --help)");
+                    "no subcommand; expected perplexity, diagnose, gallery, tokenize, logits or "
+                    "inspect (see --help)");
   return 0;
 }
 

@@ -45,6 +45,30 @@ const auto& innermost(const Layer& layer) {
   }
 }
 
+/// The statistics of quantizing x as the layer does.
+template <class Layer>
+zeropoint::quantization_statistics input_statistics_of(const Layer& layer,
+                                                       zeropoint::matrix_view<const float> x) {
+  using namespace zeropoint;
+  if constexpr (requires { layer.rotation(); }) {
+    aligned_buffer<float> rotated(x.size());
+    for (std::size_t t = 0; t < x.rows(); ++t) {
+      std::copy_n(x.row(t).data(), x.cols(), rotated.data() + t * x.cols());
+    }
+    layer.rotation().apply({rotated.data(), x.rows(), x.cols()});
+    return input_statistics_of(layer.layer(), {rotated.data(), x.rows(), x.cols()});
+  } else if constexpr (requires { layer.activation_params(); }) {
+    return quantize<std::int8_t>(x, layer.activation_params()).statistics;
+  } else if constexpr (requires { layer.tokens(); }) {
+    if (!layer.tokens().is_per_token()) {
+      return quantize<std::int8_t>(x, per_tensor, layer.activations()).statistics;
+    }
+    return quantize<std::int8_t>(x, per_token, layer.activations()).statistics;
+  } else {
+    return {};
+  }
+}
+
 /// A layer of the library, on the calling thread.
 template <class Layer>
 class quantized_linear final : public linear {
@@ -68,6 +92,13 @@ class quantized_linear final : public linear {
   void check(const std::string& name, zeropoint::matrix_view<const float> x,
              zeropoint::parity_checker& checker) const override {
     if constexpr (requires { checker.check(name, layer_, x); }) checker.check(name, layer_, x);
+  }
+  const zeropoint::quantization_statistics* weight_statistics() const override {
+    return &innermost(layer_).weight_statistics();
+  }
+  zeropoint::quantization_statistics input_statistics(
+      zeropoint::matrix_view<const float> x) const override {
+    return input_statistics_of(layer_, x);
   }
   [[nodiscard]] std::size_t stored_bytes() const {
     return innermost(layer_).stored_bytes() + factor_bytes();
@@ -113,6 +144,9 @@ class channel_simulated_linear final : public linear {
     values_ += x.size();
   }
   clip_count clips() const override { return {clipped_, values_}; }
+  const zeropoint::quantization_statistics* weight_statistics() const override {
+    return &layer_.weight_statistics();
+  }
   [[nodiscard]] std::size_t stored_bytes() const { return layer_.stored_bytes(); }
   [[nodiscard]] std::size_t memory_bytes() const { return layer_.weight_bytes(); }
 

@@ -2,6 +2,7 @@
 // quantization scheme puts its own in its place (experiments/schemes.hpp).
 #pragma once
 
+#include <zeropoint/math/statistics.hpp>
 #include <zeropoint/nn/parity.hpp>
 
 #include <cstddef>
@@ -41,6 +42,15 @@ class linear {
   [[nodiscard]] virtual clip_count clips() const { return {}; }
   /// A watched layer that has given up its calibrated range.
   [[nodiscard]] virtual bool demoted() const { return false; }
+  /// What quantizing the weights cost; null for a float layer.
+  [[nodiscard]] virtual const zeropoint::quantization_statistics* weight_statistics() const {
+    return nullptr;
+  }
+  /// What quantizing this input costs; nothing counted by a layer that leaves it float.
+  [[nodiscard]] virtual zeropoint::quantization_statistics input_statistics(
+      zeropoint::matrix_view<const float> /*x*/) const {
+    return {};
+  }
   /// Compares a quantized layer with its float-simulated twin on this input; a float layer has none.
   virtual void check(const std::string& /*name*/, zeropoint::matrix_view<const float> /*x*/,
                      zeropoint::parity_checker& /*checker*/) const {}

@@ -1,8 +1,6 @@
 // The same numbers for scripts: JSON and CSV.
 #include <lab/report/format.hpp>
-#include <lab/report/study.hpp>
-
-#include <nlohmann/json.hpp>
+#include <lab/report/json.hpp>
 
 #include <cmath>
 #include <functional>
@@ -11,12 +9,6 @@
 namespace lab {
 
 namespace {
-
-using json = nlohmann::ordered_json;
-
-json number(double x) {
-  return std::isfinite(x) ? json(x) : json(nullptr);
-}
 
 /// Columns in the order in which they are written.
 struct column {
@@ -44,6 +36,21 @@ const std::vector<column>& columns() {
   return all;
 }
 
+std::string csv_cell(const json& value) {
+  if (value.is_null()) return {};
+  if (!value.is_string()) return dump(value, -1);
+  std::string text = value.get<std::string>(), quoted = "\"";
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return quoted + "\"";
+}
+
+}  // namespace
+
+json number(double x) {
+  return std::isfinite(x) ? json(x) : json(nullptr);
+}
+
 json protocol_of(const study& s) {
   const lab::protocol& p = s.protocol;
   return {{"name", name(p.rule)},
@@ -64,17 +71,6 @@ json protocol_of(const study& s) {
 std::string dump(const json& j, int indent) {
   return j.dump(indent, ' ', false, json::error_handler_t::replace);
 }
-
-std::string csv_cell(const json& value) {
-  if (value.is_null()) return {};
-  if (!value.is_string()) return dump(value, -1);
-  std::string text = value.get<std::string>(), quoted = "\"";
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  for (const char c : text) quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-  return quoted + "\"";
-}
-
-}  // namespace
 
 std::string json_of(std::span<const study> studies) {
   json all = {{"protocol", json::object()}, {"rows", json::array()}};

@@ -62,7 +62,7 @@ const measurement* study::row(std::string_view scheme) const {
   return nullptr;
 }
 
-std::string text_of(const study& s) {
+std::string heading_of(const study& s) {
   const lab::protocol& p = s.protocol;
   std::string text =
       wrapped(s.model + ", " + s.variant + ": " + s.family + ", " + grouped(s.parameters) +
@@ -93,6 +93,11 @@ std::string text_of(const study& s) {
   }
   text += wrapped("float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel +
                   ", " + std::to_string(s.threads) + (s.threads == 1 ? " thread" : " threads"));
+  return text;
+}
+
+std::string text_of(const study& s) {
+  std::string text = heading_of(s);
   const char* columns = "%-*s%8s%10s%9s%9s%9s%8s%8s%7s%7s%7s\n";
   std::size_t longest = 18;
   for (const measurement& m : s.rows) longest = std::max(longest, m.scheme.size());

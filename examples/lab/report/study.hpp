@@ -29,7 +29,9 @@ struct study {
   [[nodiscard]] const measurement* row(std::string_view scheme) const;
 };
 
-/// What was measured and how, then the table; lines of at most 100 columns.
+/// What was measured and how; lines of at most 100 columns.
+[[nodiscard]] std::string heading_of(const study& s);
+/// The heading, then the table; lines of at most 100 columns.
 [[nodiscard]] std::string text_of(const study& s);
 
 /// {"protocol": {...}, "rows": [...]}: the protocol with what all studies share and, under "models",

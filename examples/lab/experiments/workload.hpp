@@ -1,0 +1,59 @@
+// What an experiment works on: a model, the ids it is scored on, and those it is calibrated on.
+#pragma once
+
+#include <lab/experiments/schemes.hpp>
+#include <lab/io/tokenizer.hpp>
+#include <lab/models/plant.hpp>
+#include <lab/report/study.hpp>
+
+#include <filesystem>
+
+namespace lab {
+
+struct workload_options {
+  std::filesystem::path text, calibration;
+  window_rule rule = window_rule::chunk;
+  std::size_t window = 0;      ///< 0: the model's positions
+  std::size_t stride = 0;      ///< 0: half the window
+  std::size_t max_tokens = 0;  ///< of the text, BOS included; 0: all
+  std::size_t calibration_tokens = 16384;
+  bool join_lines = true;  ///< both texts
+  std::optional<plant> planted;
+  std::size_t threads = 1;
+};
+
+struct workload {
+  transformer model;
+  study description;  ///< what is known without measuring: no rows
+  std::vector<std::uint32_t> ids, seen;
+  std::vector<window> windows, seen_windows;  ///< to score, to calibrate on
+
+  /// Makes schemes, calibrating with progress on the terminal when one needs it.
+  [[nodiscard]] scheme_maker maker(std::span<const scheme_name> names) const;
+  /// Turns the model into its planted twin.
+  void become(const plant& what);
+};
+
+/// Reads the texts once, for any number of models.
+class workload_loader {
+ public:
+  /// `options` has to stay. Without `calibrated` the calibration text is not touched.
+  workload_loader(const workload_options& options, bool calibrated);
+  /// The natural model. Bad input is an input_error, also a plant that the model cannot take.
+  [[nodiscard]] workload load(const std::filesystem::path& folder) const;
+
+ private:
+  struct document {
+    std::string name, bytes, joined;
+  };
+  static document read_document(const std::filesystem::path& path, bool join);
+  static std::vector<std::uint32_t> encode(const tokenizer& tokens, const transformer& model,
+                                           const document& d, std::size_t limit);
+  study describe(const transformer& model, const std::filesystem::path& folder) const;
+
+  const workload_options& options_;
+  document text_, calibration_;
+  bool calibrated_;
+};
+
+}  // namespace lab

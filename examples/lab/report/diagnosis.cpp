@@ -1,0 +1,114 @@
+// Tables of layers.
+#include <lab/report/diagnosis.hpp>
+#include <lab/report/format.hpp>
+#include <lab/report/json.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace lab {
+
+namespace {
+
+std::string decibels(double db) {
+  return std::isfinite(db) ? format("%7.1f", db) : format("%7s", "-");
+}
+
+std::string channels_text(const input_shape& s) {
+  std::string text;
+  for (const std::size_t j : s.outlier_channels(4)) text += " " + std::to_string(j);
+  return text;
+}
+
+std::string line_of(const layer_diagnosis& l, int width) {
+  std::string line = format("%-*s", width, l.name.c_str());
+  line += l.weight.count == 0 ? format("%7s", "-") : decibels(l.weight.sqnr_db());
+  if (l.input.count == 0) {
+    line += format("%7s%9s%9s%7s", "-", "-", "-", "-");
+  } else {
+    const double error = l.input.error();
+    line += decibels(l.input.sqnr_db()) + format("%9.4f", 100 * l.input.clipped_fraction());
+    line += format("%9.1f", error > 0 ? 100 * l.input.clipping_error / error : 0.0);
+    line += format("%7zu", l.input.levels.size());
+  }
+  line += decibels(l.local.sqnr_db()) + decibels(l.propagated.sqnr_db());
+  line +=
+      format("%8.1f%7.1f%9.1f", l.shape.channel_ratio(), l.shape.token_ratio(), l.shape.kurtosis());
+  line += format("%6zu ", l.shape.dead_channels());
+  return line + channels_text(l.shape) + "\n";
+}
+
+std::string sensitivity_of(const diagnosis& d, int width) {
+  const std::size_t L = d.layers.size();
+  const char* columns = "%-*s%11s%10s%11s%12s%10s\n";
+  std::string text =
+      "\nsensitivity: this layer alone under " + d.scheme + ", and all layers but this one\n";
+  text += format(columns, width, "", "delta", "standard", "", "delta", "");
+  text += format(columns, width, "layer", "alone", "error", "KL", "without", "KL");
+  const auto row = [&](const std::string& name, const measurement& alone,
+                       const measurement* without) {
+    text += format("%-*s%+11.5f%10.5f%11.6f", width, name.c_str(), alone.delta, alone.delta_se,
+                   std::max(0.0, alone.kl));
+    if (without != nullptr) {
+      text += format("%+12.5f%10.6f", without->delta, std::max(0.0, without->kl));
+    }
+    text += "\n";
+  };
+  for (std::size_t i = 0; i < L; ++i) {
+    row(d.layers[i].name, d.sensitivity[1 + i], &d.sensitivity[1 + L + i]);
+  }
+  row("all layers", d.sensitivity.back(), nullptr);
+  return text;
+}
+
+}  // namespace
+
+std::string text_of(const diagnosis& d) {
+  std::size_t longest = 10;
+  for (const layer_diagnosis& l : d.layers) longest = std::max(longest, l.name.size());
+  const auto width = static_cast<int>(longest + 1);
+  std::string text = heading_of(d.study) + "scheme " + d.scheme + "\n\n";
+  const char* columns = "%-*s%7s%7s%9s%9s%7s%7s%7s%8s%7s%9s%6s  %s\n";
+  text += format(columns, width, "", "weight", "input", "input", "error by", "codes", "output",
+                 "with", "channel", "token", "", "dead", "outlier");
+  text += format(columns, width, "layer", "dB", "dB", "clip %", "clip %", "used", "dB", "errors",
+                 "ratio", "ratio", "kurtosis", "chan.", "channels");
+  for (const layer_diagnosis& l : d.layers) text += line_of(l, width);
+  if (!d.sensitivity.empty()) text += sensitivity_of(d, width);
+  return text;
+}
+
+std::string json_of(const diagnosis& d) {
+  json all = {{"protocol", protocol_of(d.study)}, {"model", d.study.model},
+              {"variant", d.study.variant},       {"scheme", d.scheme},
+              {"layers", json::array()},          {"sensitivity", json::array()}};
+  for (const layer_diagnosis& l : d.layers) {
+    all["layers"].push_back(
+        {{"name", l.name},
+         {"in", l.in},
+         {"out", l.out},
+         {"weight_sqnr_db", l.weight.count > 0 ? number(l.weight.sqnr_db()) : json(nullptr)},
+         {"weight_levels", l.weight.levels.size()},
+         {"input_sqnr_db", l.input.count > 0 ? number(l.input.sqnr_db()) : json(nullptr)},
+         {"input_clipped", l.input.clipped_fraction()},
+         {"input_clipping_error", l.input.clipping_error},
+         {"input_rounding_error", l.input.rounding_error},
+         {"input_levels", l.input.levels.size()},
+         {"output_sqnr_db_local", number(l.local.sqnr_db())},
+         {"output_sqnr_db_propagated", number(l.propagated.sqnr_db())},
+         {"channel_ratio", l.shape.channel_ratio()},
+         {"token_ratio", l.shape.token_ratio()},
+         {"kurtosis", l.shape.kurtosis()},
+         {"dead_channels", l.shape.dead_channels()},
+         {"outlier_channels", l.shape.outlier_channels(16)}});
+  }
+  for (const measurement& m : d.sensitivity) {
+    all["sensitivity"].push_back({{"quantized", m.scheme},
+                                  {"delta", number(m.delta)},
+                                  {"delta_se", number(m.delta_se)},
+                                  {"kl", number(m.kl)}});
+  }
+  return dump(all, 1) + "\n";
+}
+
+}  // namespace lab
