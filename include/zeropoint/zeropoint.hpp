@@ -4,6 +4,7 @@
 //   math     what quantization means: params, rounding, statistics, observers, matrices
 //   kernels  what a processor can do: one tile of integer products
 //   gemm     where the two meet: pack once, multiply for ever
+//   nn       linear layers, and the methods that make quantization cost them less
 #pragma once
 
 #include <zeropoint/version.hpp>
