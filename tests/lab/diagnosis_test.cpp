@@ -151,6 +151,11 @@ TEST_CASE("Sensitivity rows are those of the perplexity experiment") {
     CHECK(rows[1 + l].kl > 0);
     CHECK(rows[1 + L + l].loss != whole[1].loss);
   }
+  const auto watched = f.make("w8a8-static-watch");
+  CHECK(test::contains(test::rejection([&] {
+                         return lab::measure_sensitivity(f.model, watched, f.ids, f.windows, 1);
+                       }),
+                       "watched layers change"));
   // Smoothed, too: the reference stays the model as it is.
   const auto smooth = f.make("w8a8-static-smooth");
   CHECK(lab::measure_sensitivity(f.model, smooth, f.ids, f.windows, 2)[0].delta == 0);

@@ -100,6 +100,7 @@ TEST_CASE("What is not a scheme is refused with the grammar") {
                           "w4-gptq-g32",
                           "w4-gptq-awq",
                           "w4-affine-affine",
+                          "w4-tensor-awq",
                           "w4-smooth",
                           "fp32-g32",
                           "w8a8",

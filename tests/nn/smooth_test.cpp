@@ -38,8 +38,8 @@ TEST_CASE("smoothing_factors is its formula") {
   INFO(test::seed_text(seed));
   test::generator g(seed);
   std::vector<float> x(50), w(50);
-  for (float& v : x) v = std::exp(3 * test::normal(g));
-  for (float& v : w) v = std::exp(test::normal(g));
+  for (float& v : x) v = std::exp(test::uniform(g, -8, 8));
+  for (float& v : w) v = std::exp(test::uniform(g, -4, 4));
   for (const double alpha : {0.0, 0.25, 0.5, 0.8, 1.0}) {
     const zp::smoothing s = zp::smoothing_factors(x, w, {.alpha = alpha});
     REQUIRE(s.dead == 0);
@@ -205,4 +205,7 @@ TEST_CASE("search_alpha on odd samples") {
   REQUIRE(test::contains(text(zero, ones, 0), "3 samples and 0 steps"));
   REQUIRE(test::contains(text(matrix(0, 8), ones, 2), "0 samples"));
   REQUIRE(test::contains(text(matrix(3, 7), ones, 2), "samples of 7 channels, 8 ranges"));
+  const std::vector<float> nine(9, 1.0f);
+  REQUIRE(
+      test::contains(text(matrix(3, 9), nine, 2), "samples of 9 channels, weights of 8 inputs"));
 }

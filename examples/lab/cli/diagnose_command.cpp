@@ -45,7 +45,7 @@ void diagnose(const options& o) {
   }
   if (o.sensitivity) {
     const scheme_layers scheme = maker.make(name);
-    progress shown("sensitivity", w.windows.size() * (2 * scheme.layers.size() + 2));
+    progress shown("sensitivity", w.windows.size() * (2 * scheme.layers.size() + 8));
     d.sensitivity = measure_sensitivity(w.model, scheme, w.ids, w.windows, wanted.threads,
                                         [&](std::size_t n) { shown.at(n); });
   }

@@ -1,6 +1,7 @@
 // Each window runs twice: through the float model, which leaves the inputs and outputs of its layers
 // behind, and through the scheme, whose layers compare themselves with them.
 #include <lab/experiments/diagnosis.hpp>
+#include <lab/io/error.hpp>
 #include <lab/models/parallel.hpp>
 
 #include <algorithm>
@@ -213,36 +214,57 @@ std::vector<measurement> measure_sensitivity(const transformer& model, const sch
                                              std::span<const std::uint32_t> ids,
                                              std::span<const window> windows, std::size_t threads,
                                              const std::function<void(std::size_t)>& report) {
+  if (scheme.ordered) {
+    throw input_error(
+        "sensitivity of " + scheme.name +
+        ": watched layers change with what they see, so rows would not be independent");
+  }
   const transformer& form = scheme.form_of(model);
   const std::size_t L = scheme.layers.size();
-  const linear_set floats = float_linears(form);
-  const auto mixed = [&](std::string name, auto&& is_quantized) {
+  const auto linears = form.linears();
+  const linear_set floats = float_linears(form), reference = float_linears(model);
+  const auto mixed = [&](std::string name, auto&& layer) {
     scheme_layers s;
     s.name = std::move(name);
     s.model = scheme.model;
-    s.ordered = scheme.ordered;
     for (std::size_t i = 0; i < L; ++i) {
-      s.layers.push_back(
-          std::make_unique<borrowed_linear>(is_quantized(i) ? *scheme.layers[i] : *floats[i]));
+      s.layers.push_back(std::make_unique<borrowed_linear>(layer(i)));
     }
     return s;
   };
-  std::vector<scheme_layers> all;
-  all.push_back(mixed("fp32", [](std::size_t) { return false; }));
-  all[0].model = nullptr;  // the reference is the model as it is
-  const linear_set reference = float_linears(model);
-  for (std::size_t i = 0; i < L; ++i) {
-    all[0].layers[i] = std::make_unique<borrowed_linear>(*reference[i]);
+  const auto quantized_if = [&](bool quantized, std::size_t i) -> const linear& {
+    return quantized ? *scheme.layers[i] : *floats[i];
+  };
+  // Row r of the result; a few at a time, since the hidden states of all would not fit.
+  const auto row = [&](std::size_t r) {
+    const std::size_t l = (r - 1) % L;
+    if (r == 2 * L + 1) {
+      return mixed("all", [&](std::size_t i) -> const linear& { return quantized_if(true, i); });
+    }
+    if (r <= L) {
+      return mixed("only " + linears[l]->name,
+                   [&](std::size_t i) -> const linear& { return quantized_if(i == l, i); });
+    }
+    return mixed("all but " + linears[l]->name,
+                 [&](std::size_t i) -> const linear& { return quantized_if(i != l, i); });
+  };
+  constexpr std::size_t at_once = 7;
+  std::vector<measurement> rows;
+  for (std::size_t first = 1; first <= 2 * L + 1; first += at_once) {
+    std::vector<scheme_layers> some;
+    // The reference is the model as it is.
+    some.push_back(mixed("fp32", [&](std::size_t i) -> const linear& { return *reference[i]; }));
+    some[0].model = nullptr;
+    for (std::size_t r = first; r < std::min(first + at_once, 2 * L + 2); ++r) {
+      some.push_back(row(r));
+    }
+    const std::size_t done = (first - 1) * windows.size();
+    const auto measured = measure(model, some, ids, windows, threads, [&](std::size_t n) {
+      if (report) report(done + n);
+    });
+    rows.insert(rows.end(), measured.begin() + (rows.empty() ? 0 : 1), measured.end());
   }
-  const auto linears = form.linears();
-  for (std::size_t l = 0; l < L; ++l) {
-    all.push_back(mixed("only " + linears[l]->name, [l](std::size_t i) { return i == l; }));
-  }
-  for (std::size_t l = 0; l < L; ++l) {
-    all.push_back(mixed("all but " + linears[l]->name, [l](std::size_t i) { return i != l; }));
-  }
-  all.push_back(mixed("all", [](std::size_t) { return true; }));
-  return measure(model, all, ids, windows, threads, report);
+  return rows;
 }
 
 }  // namespace lab

@@ -50,6 +50,11 @@ template <class Layer>
 zeropoint::quantization_statistics input_statistics_of(const Layer& layer,
                                                        zeropoint::matrix_view<const float> x) {
   using namespace zeropoint;
+  if constexpr (requires { layer.demoted(); }) {
+    if (layer.demoted()) {
+      return quantize<std::int8_t>(x, per_token, layer.activations()).statistics;
+    }
+  }
   if constexpr (requires { layer.rotation(); }) {
     aligned_buffer<float> rotated(x.size());
     for (std::size_t t = 0; t < x.rows(); ++t) {

@@ -10,7 +10,9 @@ namespace lab {
 namespace {
 
 constexpr const char* grammar =
-    "; expected fp32, f16, bf16, wB[-tensor|-channel|-gN][-affine][-gptq|-awq] with 2 to 8 bits B, "
+    "; expected fp32, f16, bf16, wB[-tensor|-channel|-gN][-affine][-gptq|-awq] with 2 to 8 bits B "
+    "(no "
+    "-awq with -tensor), "
     "w8a8-dynamic[-token][-smooth|-rotate], "
     "w8a8-static[-p99.9|-mse|-kl][-smooth|-rotate][-watch], w8a8-outlier or w8a8-channel-simulated";
 
@@ -49,7 +51,8 @@ bool number_after(char letter, std::string_view word, std::size_t low, std::size
 
 void parse_weights(words& w, scheme_name& s) {
   std::size_t size = 0;
-  if (w.take("tensor")) {
+  const bool one_scale = w.take("tensor");
+  if (one_scale) {
     s.granularity = zeropoint::per_tensor;
   } else if (!w.take("channel") && !w.done() && number_after('g', w.word(), 1, 1u << 20, size)) {
     s.granularity = zeropoint::per_group{size};
@@ -58,7 +61,7 @@ void parse_weights(words& w, scheme_name& s) {
   if (w.take("affine")) s.weights.kind = zeropoint::symmetry::affine;
   if (w.take("gptq")) {
     s.method = weight_method::gptq;
-  } else if (w.take("awq")) {
+  } else if (!one_scale && w.take("awq")) {  // AWQ scales inputs against one another
     s.method = weight_method::awq;
   }
 }

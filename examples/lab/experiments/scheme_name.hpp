@@ -10,7 +10,7 @@
 //   w8a8-channel-simulated                          a scale per channel: an upper bound, no GEMM can do it
 //
 // gN is a scale per N inputs (g32, g64, g128, ...); without a granularity a scale per output channel.
-// Grids are symmetric unless -affine.
+// Grids are symmetric unless -affine. There is no -awq with -tensor.
 #pragma once
 
 #include <zeropoint/nn/weight.hpp>

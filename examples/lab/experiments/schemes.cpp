@@ -90,6 +90,23 @@ const std::vector<zeropoint::value_range>& ranges_of(range_rule rule, const cali
   return seen.min_max;
 }
 
+/// Throws input_error unless the cure applies to this model.
+void require_cure(const scheme_name& name, const transformer& model) {
+  if (name.cure == activation_cure::smooth) {
+    try {
+      require_smoothable(model);
+    } catch (const input_error& problem) {
+      throw input_error(name.text + ": " + problem.what());
+    }
+  }
+  if (name.cure != activation_cure::rotate) return;
+  for (const dense* d : model.linears()) {
+    if (zeropoint::hadamard_rotation::supports(d->in)) continue;
+    throw input_error(name.text + ": " + d->name + " has " + std::to_string(d->in) +
+                      " inputs, for which there is no Hadamard matrix here");
+  }
+}
+
 scheme_layers make_weight_only(const scheme_name& name, const transformer& model,
                                const calibration& seen) {
   using namespace zeropoint;
@@ -151,9 +168,16 @@ scheme_layers make_static(const scheme_name& name, const transformer& model,
 scheme_layers make_scheme(const scheme_name& name, const transformer& model,
                           const calibration& seen) {
   builder b(name, model);
-  ZP_REQUIRE(!name.needs_calibration() || seen.min_max.size() == model.linears().size(),
-             "make_scheme: calibration of ", seen.min_max.size(), " layers, the model has ",
+  ZP_REQUIRE(!(name.kind == arithmetic::channel_simulated) ||
+                 seen.channel_absmax.size() == model.linears().size(),
+             "make_scheme: calibration of ", seen.channel_absmax.size(), " layers, the model has ",
              model.linears().size());
+  ZP_REQUIRE(!name.needs_gram() || seen.gram.size() == model.linears().size(),
+             "make_scheme: ", name.text,
+             " needs Gram matrices, which calibration was not asked for");
+  ZP_REQUIRE(name.kind != arithmetic::calibrated ||
+                 ranges_of(name.range, seen).size() == model.linears().size(),
+             "make_scheme: ", name.text, " needs ranges that calibration was not asked for");
   switch (name.kind) {
     case arithmetic::fp32:
       return b.floats<float_linear>(4);
@@ -198,7 +222,9 @@ scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name
           std::any_of(names.begin(), names.end(),
                       [](const scheme_name& n) { return n.range > range_rule::percentile; })),
       gram_(std::any_of(names.begin(), names.end(),
-                        [](const scheme_name& n) { return n.needs_gram(); })) {}
+                        [](const scheme_name& n) { return n.needs_gram(); })) {
+  for (const scheme_name& n : names) require_cure(n, model);
+}
 
 const std::shared_ptr<const transformer>& scheme_maker::smoothed() {
   if (!smoothed_) {
@@ -225,8 +251,9 @@ const calibration& scheme_maker::seen(activation_cure cure) {
 scheme_layers scheme_maker::make(const scheme_name& name) {
   static const calibration nothing;
   const transformer& form = name.cure == activation_cure::smooth ? *smoothed() : model_;
-  scheme_layers made =
-      make_scheme(name, form, name.needs_calibration() ? seen(name.cure) : nothing);
+  const bool reads = name.kind == arithmetic::calibrated ||
+                     name.kind == arithmetic::channel_simulated || name.needs_gram();
+  scheme_layers made = make_scheme(name, form, reads ? seen(name.cure) : nothing);
   if (name.cure == activation_cure::smooth) made.model = smoothed();
   return made;
 }

@@ -26,12 +26,12 @@ class scheme_maker {
   using listener = std::function<void(std::size_t windows)>;
 
   /// `names` are those that make() will be asked for. The model and the calibration text, cut into
-  /// windows, must stay; no windows are fine as long as no scheme needs calibration.
+  /// windows, must stay; no windows are fine as long as no scheme needs calibration. Throws
+  /// input_error, before any work, when a cure does not apply to this model.
   scheme_maker(const transformer& model, std::span<const scheme_name> names,
                std::span<const std::uint32_t> ids, std::span<const window> windows,
                std::size_t threads, listener report = {});
 
-  /// Throws input_error when a cure does not apply to this model.
   [[nodiscard]] scheme_layers make(const scheme_name& name);
   /// What calibration sees in front of the layers of the model as it is.
   [[nodiscard]] const calibration& natural() { return seen(activation_cure::none); }

@@ -46,7 +46,8 @@ class linear {
   [[nodiscard]] virtual const zeropoint::quantization_statistics* weight_statistics() const {
     return nullptr;
   }
-  /// What quantizing this input costs; nothing counted by a layer that leaves it float.
+  /// What quantizing this input costs; nothing counted by a layer that leaves it float or that has
+  /// no one grid for it (outlier columns, scales per channel).
   [[nodiscard]] virtual zeropoint::quantization_statistics input_statistics(
       zeropoint::matrix_view<const float> /*x*/) const {
     return {};

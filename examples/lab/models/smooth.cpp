@@ -23,8 +23,7 @@ void fold(norm& before, std::span<dense* const> layers, std::span<const float> a
 
 }  // namespace
 
-void apply_smoothing(transformer& model, const std::vector<std::vector<float>>& channel_absmax,
-                     double alpha) {
+void require_smoothable(const transformer& model) {
   if (!model.config.pre_norm) {
     throw input_error(
         "smoothing: this model is post-norm (do_layer_norm_before is false): its norms also feed "
@@ -33,6 +32,11 @@ void apply_smoothing(transformer& model, const std::vector<std::vector<float>>& 
   if (!model.config.norm_affine) {
     throw input_error("smoothing: this model's norms have no gain to fold the factors into");
   }
+}
+
+void apply_smoothing(transformer& model, const std::vector<std::vector<float>>& channel_absmax,
+                     double alpha) {
+  require_smoothable(model);
   ZP_REQUIRE(channel_absmax.size() == model.linears().size(), "smoothing: calibration of ",
              channel_absmax.size(), " layers, the model has ", model.linears().size());
   std::size_t next = 0;  // in the order of linears()

@@ -7,9 +7,13 @@
 
 namespace lab {
 
+/// Throws input_error for a post-norm model, whose norms also feed the residual stream, and for norms
+/// without gain.
+void require_smoothable(const transformer& model);
+
 /// Smooths in place the inputs of every block's qkv layers and of its fc1. channel_absmax [linears]
-/// [in] is calibration::channel_absmax. Throws input_error, and leaves the model as it was, for a
-/// post-norm model, whose norms also feed the residual stream, and for norms without gain.
+/// [in] is calibration::channel_absmax. Requires require_smoothable(), before
+/// anything is changed.
 void apply_smoothing(transformer& model, const std::vector<std::vector<float>>& channel_absmax,
                      double alpha = 0.5);
 

@@ -17,7 +17,7 @@ namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::saturation {
 
 /// A dot product and how many of its pairs did not fit 16 bits: 0 means that `sum` is exact, as far
-/// as the 32 bits of `sum` reach.
+/// as the 32 bits of `sum` reach (dot_by_sign has an error of its own besides).
 struct result {
   std::int32_t sum = 0;
   std::uint64_t saturated = 0;

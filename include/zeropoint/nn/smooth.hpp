@@ -142,6 +142,8 @@ template <weight Weight, executor Executor = serial>
                x.rows(), " is not finite");
   }
   const std::vector<float> input = input_absmax(weights);
+  ZP_REQUIRE(weights.empty() || input.size() == x.cols(), "search_alpha: samples of ", x.cols(),
+             " channels, weights of ", input.size(), " inputs");
   std::vector<aligned_buffer<float>> references;
   double signal = 0;
   for (const Weight& w : weights) {
