@@ -188,7 +188,7 @@ TEST_CASE("CSV: one line per row, quoted where it has to be, empty for what is n
   REQUIRE(lines.size() == 3);
   CHECK(lines[0] ==
         "model,variant,scheme,loss,delta,delta_se,ppl,kl,top1,clipped,weight_bytes,"
-        "weight_bytes_memory,tokens,seconds");
+        "weight_bytes_memory,tokens,demoted,seconds");
   CHECK(lines[1].starts_with("tiny,natural,fp32,3.5,0.0,"));
   CHECK(lines[2].starts_with("\"a,\"\"b\"\"\",natural,w8,3.75,0.25,,"));
 }
