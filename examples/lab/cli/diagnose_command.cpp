@@ -1,25 +1,20 @@
 // zp-lab diagnose: a scheme layer by layer, where its error enters and how far it travels.
 #include <lab/cli/commands.hpp>
+#include <lab/cli/defaults.hpp>
 #include <lab/experiments/workload.hpp>
-#include <lab/io/file.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/report/diagnosis.hpp>
 
 #include <iostream>
 #include <memory>
-#include <thread>
-
-#if !defined(ZP_LAB_DATA)
-#define ZP_LAB_DATA "examples/data"
-#endif
 
 namespace lab::cli {
 namespace {
 
 struct options {
   std::string model, scheme = "w8a8-static", planted, json;
-  std::string text = ZP_LAB_DATA "/wikitext-2-raw/wiki.test.raw";
-  std::string calibration = ZP_LAB_DATA "/wikitext-2-raw/wiki.valid.raw";
+  std::string text = default_text;
+  std::string calibration = default_calibration;
   std::size_t max_tokens = 4096, calibration_tokens = 16384, threads = 0;
   bool sensitivity = false;
 };
@@ -31,7 +26,7 @@ void diagnose(const options& o) {
   wanted.calibration = o.calibration;
   wanted.max_tokens = o.max_tokens;
   wanted.calibration_tokens = o.calibration_tokens;
-  wanted.threads = o.threads > 0 ? o.threads : std::max(1u, std::thread::hardware_concurrency());
+  wanted.threads = threads_or_all(o.threads);
   if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
   workload w = workload_loader(wanted, name.needs_calibration()).load(o.model);
   if (wanted.planted) w.become(*wanted.planted);
@@ -50,10 +45,7 @@ void diagnose(const options& o) {
                                         [&](std::size_t n) { shown.at(n); });
   }
   std::cout << text_of(d) << std::flush;
-  if (o.json.empty()) return;
-  output_file out(o.json);
-  out.write(json_of(d));
-  out.finish();
+  if (!o.json.empty()) write_report(o.json, json_of(d));
 }
 
 }  // namespace

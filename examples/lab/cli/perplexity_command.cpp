@@ -1,24 +1,19 @@
 // zp-lab perplexity: one table per model, and per planted twin, with the same numbers as JSON and CSV.
 #include <lab/cli/commands.hpp>
+#include <lab/cli/defaults.hpp>
 #include <lab/experiments/run.hpp>
 #include <lab/experiments/schemes.hpp>
-#include <lab/io/file.hpp>
 
 #include <iostream>
 #include <memory>
-#include <thread>
-
-#if !defined(ZP_LAB_DATA)
-#define ZP_LAB_DATA "examples/data"
-#endif
 
 namespace lab::cli {
 namespace {
 
 struct options {
   std::vector<std::string> models;
-  std::string text = ZP_LAB_DATA "/wikitext-2-raw/wiki.test.raw";
-  std::string calibration = ZP_LAB_DATA "/wikitext-2-raw/wiki.valid.raw";
+  std::string text = default_text;
+  std::string calibration = default_calibration;
   std::string schemes, protocol = "chunk", planted, json, csv;
   std::size_t window = 0, stride = 0, max_tokens = 0, calibration_tokens = 16384, threads = 0;
   bool plain_text = false, check_parity = false;
@@ -38,18 +33,11 @@ perplexity_options checked(const options& o) {
   p.join_lines = !o.plain_text;
   if (!o.planted.empty()) p.planted = plant::parse(o.planted);
   p.check_parity = o.check_parity;
-  p.threads = o.threads > 0 ? o.threads : std::max(1u, std::thread::hardware_concurrency());
+  p.threads = threads_or_all(o.threads);
   if (o.stride > 0 && p.rule == window_rule::chunk) {
     throw input_error("--stride: only --protocol stride has one");
   }
   return p;
-}
-
-void write(const std::string& path, const std::string& text) {
-  if (path.empty()) return;
-  output_file out(path);
-  out.write(text);
-  out.finish();
 }
 
 void perplexity(const options& o) {
@@ -61,8 +49,8 @@ void perplexity(const options& o) {
         first = false;
       },
       [](const std::string& line) { std::cout << line << std::endl; });
-  write(o.json, json_of(studies));
-  write(o.csv, csv_of(studies));
+  write_report(o.json, json_of(studies));
+  write_report(o.csv, csv_of(studies));
 }
 
 }  // namespace
