@@ -1,7 +1,7 @@
-# Reads `objdump -d --no-show-raw-insn -C`; fails when an innermost loop that multiplies (vpdpbusd,
-# vpmaddwd) touches the stack or stores a vector: its sums have left their registers, which g++ 12
-# does after harmless-looking edits and which costs a factor of two. Also fails when it finds fewer
-# such loops than there are tiles, so that it cannot pass by reading nothing.
+# Reads `objdump -d --no-show-raw-insn -C`, GNU's or LLVM's; fails when an innermost loop that
+# multiplies (vpdpbusd, vpmaddwd) touches the stack or stores a vector: its sums have left their
+# registers, which g++ 12 does after harmless-looking edits and which costs a factor of two. Also
+# fails when it finds fewer such loops than there are tiles: it cannot pass by reading nothing.
 function pad(hex) { return sprintf("%16s", hex) }
 function check_function(    i, j, k, start, multiplies, bad, nested) {
   for (i = 1; i <= count; ++i) {
@@ -21,10 +21,11 @@ function check_function(    i, j, k, start, multiplies, bad, nested) {
   }
 }
 /^[0-9a-f]+ <.*>:$/ { check_function(); count = 0; name = $0; next }
-/^ *[0-9a-f]+:\t/ {
+/^ *[0-9a-f]+: *\t/ {
   ++count
   split($1, part, ":")
   address[count] = pad(part[1]); target[count] = ""; text[count] = $0
+  sub(/^0x/, "", $3)  # llvm-objdump; CMake takes it beside Clang
   if ($2 ~ /^j/ && $2 != "jmp" && $3 ~ /^[0-9a-f]+$/) target[count] = pad($3)
 }
 END {
