@@ -3,6 +3,7 @@
 #include <lab/experiments/diagnosis.hpp>
 #include <lab/io/error.hpp>
 #include <lab/models/parallel.hpp>
+#include <lab/models/recording.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -13,20 +14,6 @@ namespace lab {
 using zeropoint::matrix_view;
 
 namespace {
-
-struct matrix {
-  std::vector<float> values;
-  std::size_t rows = 0, cols = 0;
-
-  void assign(matrix_view<const float> m) {
-    rows = m.rows(), cols = m.cols();
-    values.resize(rows * cols);
-    for (std::size_t i = 0; i < rows; ++i) {
-      std::copy_n(m.row(i).data(), cols, values.data() + i * cols);
-    }
-  }
-  [[nodiscard]] matrix_view<const float> view() const { return {values.data(), rows, cols}; }
-};
 
 void add_error(output_error& sum, matrix_view<const float> exact, matrix_view<const float> y) {
   for (std::size_t i = 0; i < exact.rows(); ++i) {
@@ -70,20 +57,6 @@ void merge(layer_diagnosis& all, const layer_diagnosis& one) {
   s.second += one.shape.second, s.fourth += one.shape.fourth;
   s.tokens += one.shape.tokens;
 }
-
-class recorded_linear final : public linear {
- public:
-  recorded_linear(const dense& d, matrix& x, matrix& y) : inner_(d), x_(&x), y_(&y) {}
-  void apply(matrix_view<const float> x, matrix_view<float> y) const override {
-    inner_.apply(x, y);
-    x_->assign(x);
-    y_->assign(y);
-  }
-
- private:
-  float_linear inner_;
-  matrix *x_, *y_;
-};
 
 class compared_linear final : public linear {
  public:

@@ -37,8 +37,7 @@ void attend(const model_config& c, std::size_t layer, matrix_view<const float> q
             matrix_view<float> mixed) {
   const float_kernels& k = best_float_kernels();
   const std::size_t T = qkv.rows(), d = c.head_width();
-  float scale = c.scale_attention ? 1.0f / std::sqrt(static_cast<float>(d)) : 1.0f;
-  if (c.scale_by_inverse_layer) scale /= static_cast<float>(layer + 1);
+  const float scale = attention_scale(c, layer);
   for (std::size_t head = 0; head < c.heads; ++head) {
     const float *q = qkv.data() + head * d, *keys = q + c.width, *values = keys + c.width;
     for (std::size_t i = 0; i < T; i += attention_block) {
@@ -50,18 +49,6 @@ void attend(const model_config& c, std::size_t layer, matrix_view<const float> q
                     mixed.data() + i * mixed.stride() + head * d, mixed.stride());
     }
   }
-}
-
-void embed(const transformer& m, std::span<const std::uint32_t> ids, matrix_view<float> x,
-           float* scratch) {
-  const model_config& c = m.config;
-  const std::size_t T = ids.size(), E = c.embed_width;
-  const matrix_view<float> tokens = m.project_in ? matrix_view<float>(scratch, T, E) : x;
-  for (std::size_t t = 0; t < T; ++t) {
-    std::copy_n(m.embedding.data() + ids[t] * E, E, tokens.row(t).data());
-  }
-  if (m.project_in) multiply(*m.project_in, m.project_in->weight.data(), tokens, x);
-  best_float_kernels().add(T * c.width, m.positions.data() + c.position_offset * c.width, x.data());
 }
 
 }  // namespace
@@ -122,6 +109,12 @@ workspace::workspace(const model_config& c, std::size_t tokens)
       inner(tokens * c.ffn),
       scores(attention_block * tokens) {}
 
+float attention_scale(const model_config& c, std::size_t layer) {
+  float scale = c.scale_attention ? 1.0f / std::sqrt(static_cast<float>(c.head_width())) : 1.0f;
+  if (c.scale_by_inverse_layer) scale /= static_cast<float>(layer + 1);
+  return scale;
+}
+
 void check_window(const transformer& model, std::span<const std::uint32_t> ids) {
   if (ids.empty() || ids.size() > model.config.positions) {
     throw input_error("a window of " + std::to_string(ids.size()) +
@@ -135,6 +128,18 @@ void check_window(const transformer& model, std::span<const std::uint32_t> ids) 
   }
 }
 
+void embed(const transformer& m, std::span<const std::uint32_t> ids, workspace& w,
+           matrix_view<float> x) {
+  const model_config& c = m.config;
+  const std::size_t T = ids.size(), E = c.embed_width;
+  const matrix_view<float> tokens = m.project_in ? matrix_view<float>(w.h.data(), T, E) : x;
+  for (std::size_t t = 0; t < T; ++t) {
+    std::copy_n(m.embedding.data() + ids[t] * E, E, tokens.row(t).data());
+  }
+  if (m.project_in) multiply(*m.project_in, m.project_in->weight.data(), tokens, x);
+  best_float_kernels().add(T * c.width, m.positions.data() + c.position_offset * c.width, x.data());
+}
+
 void forward(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
              workspace& w, matrix_view<float> hidden) {
   check_window(m, ids);
@@ -146,7 +151,7 @@ void forward(const transformer& m, const linear_set& layers, std::span<const std
              T);
   const matrix_view<float> x(w.x.data(), T, C), h(w.h.data(), T, C), mixed(w.mixed.data(), T, C);
   const matrix_view<float> inner(w.inner.data(), T, c.ffn);
-  embed(m, ids, x, w.h.data());
+  embed(m, ids, w, x);
   std::size_t next = 0;
   for (std::size_t layer = 0; layer < m.blocks.size(); ++layer) {
     const block& b = m.blocks[layer];

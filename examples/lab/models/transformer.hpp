@@ -55,6 +55,14 @@ struct workspace {
   zeropoint::aligned_buffer<float> x, h, qkv, mixed, inner, scores;
 };
 
+/// What the scores of a block's attention are multiplied by.
+[[nodiscard]] float attention_scale(const model_config& config, std::size_t layer);
+
+/// What goes into the first block, x [T, C] without stride: tokens (through project_in) and
+/// positions. ids as check_window() wants them; overwrites w.h.
+void embed(const transformer& model, std::span<const std::uint32_t> ids, workspace& w,
+           zeropoint::matrix_view<float> x);
+
 /// One window through embedding, blocks and final norm (and project_out): hidden [T, E], the input
 /// of the head. T = ids.size() is 1..positions; ids are checked against the vocabulary. Runs on the
 /// calling thread; equal inputs give equal bits, whatever runs beside it.

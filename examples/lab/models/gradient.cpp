@@ -1,0 +1,273 @@
+// Each step of the forward pass (transformer.cpp), in reverse order, on R stacked gradients.
+#include <lab/models/float_kernels.hpp>
+#include <lab/models/gradient.hpp>
+
+#include <cmath>
+#include <random>
+
+namespace lab {
+
+using zeropoint::aligned_buffer;
+using zeropoint::matrix_view;
+
+namespace {
+
+/// dx [rows, in] = dy [rows, out] * W
+void multiply_back(const dense& d, matrix_view<const float> dy, float* dx) {
+  best_float_kernels().multiply_nn(dy.rows(), d.in, d.out, dy.data(), dy.stride(), d.weight.data(),
+                                   d.in, dx, d.in);
+}
+
+/// y = n * gain + bias, n = (x - mean) / sigma:  with h = dy * gain,
+/// dx = (h - mean(h) - n * mean(h n)) / sigma. g [R * T, C] is dy and becomes dx; x [T, C].
+void norm_back(const norm& n, float epsilon, matrix_view<const float> x, matrix_view<float> g) {
+  const std::size_t T = x.rows(), C = x.cols();
+  const auto width = static_cast<double>(C);
+  std::vector<double> normal(C);
+  for (std::size_t t = 0; t < T; ++t) {
+    double mean = 0, variance = 0;
+    for (const float v : x.row(t)) mean += static_cast<double>(v) / width;
+    for (std::size_t j = 0; j < C; ++j) {
+      normal[j] = static_cast<double>(x(t, j)) - mean;
+      variance += normal[j] * normal[j] / width;
+    }
+    const double scale = 1 / std::sqrt(variance + static_cast<double>(epsilon));
+    for (double& v : normal) v *= scale;
+    for (std::size_t row = t; row < g.rows(); row += T) {
+      float* dy = g.row(row).data();
+      double sum = 0, along = 0;
+      for (std::size_t j = 0; j < C; ++j) {
+        if (!n.gain.empty()) dy[j] *= n.gain[j];
+        sum += static_cast<double>(dy[j]) / width;
+        along += static_cast<double>(dy[j]) * normal[j] / width;
+      }
+      for (std::size_t j = 0; j < C; ++j) {
+        dy[j] = static_cast<float>((static_cast<double>(dy[j]) - sum - normal[j] * along) * scale);
+      }
+    }
+  }
+}
+
+float slope(activation a, float x) {
+  switch (a) {
+    case activation::relu:
+      return x > 0 ? 1.0f : 0.0f;
+    case activation::gelu_new: {
+      constexpr float c = 0.79788456080286536f;  // sqrt(2 / pi)
+      const float t = std::tanh(c * (x + 0.044715f * x * x * x));
+      return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * c * (1 + 3 * 0.044715f * x * x);
+    }
+    case activation::gelu:
+      break;
+  }
+  constexpr float density = 0.39894228040143268f;  // 1 / sqrt(2 pi)
+  return 0.5f * (1 + std::erf(x * 0.70710678118654752f)) + x * density * std::exp(-0.5f * x * x);
+}
+
+/// g [R * T, C] times the slope at x [T, C].
+void activate_back(activation a, matrix_view<const float> x, matrix_view<float> g) {
+  for (std::size_t t = 0; t < x.rows(); ++t) {
+    for (std::size_t j = 0; j < x.cols(); ++j) {
+      const float s = slope(a, x(t, j));
+      for (std::size_t row = t; row < g.rows(); row += x.rows()) g(row, j) *= s;
+    }
+  }
+}
+
+void transpose(std::size_t n, const float* from, float* to) {
+  for (std::size_t i = 0; i < n; ++i) {
+    for (std::size_t j = 0; j < n; ++j) to[j * n + i] = from[i * n + j];
+  }
+}
+
+/// m = p v, p = softmax(s), s = scale * q k^T, per head, from dm to dq | dk | dv:
+///
+///   dv = p^T dm    ds = p * (dm v^T - sum_j dm m)    dq = scale * ds k    dk = scale * ds^T q
+///
+/// qkv [T, 3C], mixed m [T, C], d_mixed [R * T, C], d_qkv [R * T, 3C].
+void attend_back(const model_config& c, std::size_t layer, matrix_view<const float> qkv,
+                 matrix_view<const float> mixed, matrix_view<const float> d_mixed,
+                 matrix_view<float> d_qkv) {
+  const float_kernels& k = best_float_kernels();
+  const std::size_t T = qkv.rows(), C = c.width, d = c.head_width(), row = 3 * C;
+  const float scale = attention_scale(c, layer);
+  aligned_buffer<float> p(T * T), p_transposed(T * T), ds(T * T), ds_transposed(T * T);
+  for (std::size_t head = 0; head < c.heads; ++head) {
+    const float *q = qkv.data() + head * d, *keys = q + C, *values = keys + C;
+    k.multiply_nt(T, T, d, q, row, keys, row, nullptr, p.data(), T);
+    k.causal_softmax(T, T, 0, scale, p.data(), T);
+    transpose(T, p.data(), p_transposed.data());
+    for (std::size_t first = 0; first < d_mixed.rows(); first += T) {
+      const float* dm = d_mixed.row(first).data() + head * d;
+      float* dq = d_qkv.row(first).data() + head * d;
+      k.multiply_nn(T, d, T, p_transposed.data(), T, dm, C, dq + 2 * C, row);
+      k.multiply_nt(T, T, d, dm, C, values, row, nullptr, ds.data(), T);
+      for (std::size_t i = 0; i < T; ++i) {
+        const float* m = mixed.row(i).data() + head * d;
+        float along = 0;
+        for (std::size_t j = 0; j < d; ++j) along += dm[i * C + j] * m[j];
+        for (std::size_t j = 0; j < T; ++j) {  // p is 0 beyond i
+          ds.data()[i * T + j] = scale * p.data()[i * T + j] * (ds.data()[i * T + j] - along);
+        }
+      }
+      transpose(T, ds.data(), ds_transposed.data());
+      k.multiply_nn(T, d, T, ds.data(), T, keys, row, dq, row);
+      k.multiply_nn(T, d, T, ds_transposed.data(), T, q, row, dq + C, row);
+    }
+  }
+}
+
+/// The label whose share of the cumulated p [V] holds u, 0 <= u < 1.
+std::size_t draw(std::span<const float> p, double u) {
+  double total = 0;
+  for (const float v : p) total += static_cast<double>(v);
+  double left = u * total;
+  for (std::size_t i = 0; i + 1 < p.size(); ++i) {
+    left -= static_cast<double>(p[i]);
+    if (left < 0) return i;
+  }
+  return p.size() - 1;
+}
+
+}  // namespace
+
+tape::tape(const transformer& model, std::span<const std::uint32_t> ids)
+    : model_(&model), ids_(ids) {
+  const auto linears = model.linears();
+  inputs_.resize(linears.size()), outputs_.resize(linears.size());
+  linear_set layers;
+  for (std::size_t i = 0; i < linears.size(); ++i) {
+    layers.push_back(std::make_unique<recorded_linear>(*linears[i], inputs_[i], outputs_[i]));
+  }
+  const std::size_t T = ids.size(), E = model.config.embed_width;
+  workspace w(model.config, T);
+  hidden_ = {std::vector<float>(T * E), T, E};
+  forward(model, layers, ids, w, {hidden_.values.data(), T, E});
+  keep_norm_inputs(w);
+}
+
+/// The residual stream in front of every norm: sums of what the layers made.
+void tape::keep_norm_inputs(workspace& w) {
+  const transformer& m = *model_;
+  const std::size_t T = ids_.size(), C = m.config.width;
+  matrix x{std::vector<float>(T * C), T, C};
+  embed(m, ids_, w, {x.values.data(), T, C});
+  const auto add = [&](std::size_t layer) {
+    best_float_kernels().add(T * C, outputs_[layer].values.data(), x.values.data());
+  };
+  std::size_t next = 0;
+  for (const block& b : m.blocks) {
+    const std::size_t out = next + b.qkv.size(), fc1 = out + 1, fc2 = out + 2;
+    if (m.config.pre_norm) {
+      norm_inputs_.push_back(x);
+      add(out);
+      norm_inputs_.push_back(x);
+      add(fc2);
+    } else {  // the input of a half block is the output of the norm before it
+      x = inputs_[next];
+      add(out);
+      norm_inputs_.push_back(x);
+      x = inputs_[fc1];
+      add(fc2);
+      norm_inputs_.push_back(x);
+    }
+    next = fc2 + 1;
+  }
+  norm_inputs_.push_back(std::move(x));
+}
+
+matrix tape::loss_gradients(std::size_t scored, std::size_t samples, std::uint64_t seed) const {
+  const transformer& m = *model_;
+  const std::size_t T = ids_.size(), E = m.config.embed_width, V = m.config.vocab;
+  ZP_REQUIRE(scored < T, "loss_gradients: ", scored, " scored tokens of ", T);
+  const float_kernels& k = best_float_kernels();
+  const float* head = m.head.empty() ? m.embedding.data() : m.head.data();
+  matrix all{std::vector<float>((1 + samples) * T * E), (1 + samples) * T, E};
+  aligned_buffer<float> logits(head_block * V), p(head_block * V), mean(head_block * E);
+  std::mt19937_64 bits(seed);
+  for (std::size_t begin = T - 1 - scored; begin < T - 1; begin += head_block) {
+    const std::size_t rows = std::min(head_block, T - 1 - begin);
+    apply_head(m, hidden_.view().rows_from(begin, rows), {logits.data(), rows, V});
+    for (std::size_t i = 0; i < rows; ++i) {
+      static_cast<void>(k.reference_row(V, logits.data() + i * V, p.data() + i * V));
+    }
+    k.multiply_nn(rows, E, V, p.data(), V, head, E, mean.data(), E);
+    for (std::size_t i = 0; i < rows; ++i) {
+      for (std::size_t r = 0; r <= samples; ++r) {
+        const std::size_t label =
+            r == 0 ? ids_[begin + i + 1]
+                   : draw({p.data() + i * V, V}, static_cast<double>(bits() >> 11) * 0x1p-53);
+        float* g = all.values.data() + (r * T + begin + i) * E;
+        for (std::size_t j = 0; j < E; ++j) g[j] = mean.data()[i * E + j] - head[label * E + j];
+      }
+    }
+  }
+  return all;
+}
+
+void tape::backward(matrix_view<const float> d_hidden, const visitor& visit) const {
+  const transformer& m = *model_;
+  const model_config& c = m.config;
+  const std::size_t T = ids_.size(), C = c.width, N = d_hidden.rows();
+  ZP_REQUIRE(d_hidden.cols() == c.embed_width && N % T == 0, "backward: gradients of ", N, " x ",
+             d_hidden.cols(), " for a window of ", T, " x ", c.embed_width);
+  const float_kernels& k = best_float_kernels();
+  aligned_buffer<float> x_memory(N * C), h_memory(N * C), mixed_memory(N * C);
+  aligned_buffer<float> qkv_memory(N * 3 * C), inner_memory(N * c.ffn), part(N * C);
+  const matrix_view<float> dx(x_memory.data(), N, C), dh(h_memory.data(), N, C);
+  const matrix_view<float> d_mixed(mixed_memory.data(), N, C), inner(inner_memory.data(), N, c.ffn);
+  const matrix_view<float> d_qkv(qkv_memory.data(), N, 3 * C);
+  if (m.project_out) {
+    multiply_back(*m.project_out, d_hidden, dx.data());
+  } else {
+    for (std::size_t i = 0; i < N; ++i) std::copy_n(d_hidden.row(i).data(), C, dx.row(i).data());
+  }
+  if (m.final_norm) norm_back(*m.final_norm, c.norm_eps, norm_inputs_.back().view(), dx);
+  std::size_t next = inputs_.size();
+  for (std::size_t layer = m.blocks.size(); layer-- > 0;) {
+    const block& b = m.blocks[layer];
+    const auto norm_before = [&](const norm& n, std::size_t which, matrix_view<float> g) {
+      norm_back(n, c.norm_eps, norm_inputs_[2 * layer + which].view(), g);
+    };
+    // dh, in the input of a half block, joins dx, which came past it.
+    const auto join = [&](const norm& n, std::size_t which) {
+      if (c.pre_norm) norm_before(n, which, dh);
+      k.add(N * C, dh.data(), dx.data());
+    };
+    if (!c.pre_norm) norm_before(b.mlp_norm, 1, dx);
+    visit(--next, dx);
+    multiply_back(b.fc2, dx, inner.data());
+    --next;
+    activate_back(c.act, output(next), inner);
+    visit(next, inner);
+    multiply_back(b.fc1, inner, dh.data());
+    join(b.mlp_norm, 1);
+
+    if (!c.pre_norm) norm_before(b.attention_norm, 0, dx);
+    visit(--next, dx);
+    multiply_back(b.attention_out, dx, d_mixed.data());
+    const matrix_view<const float> mixed = input(next);
+    next -= b.qkv.size();
+    matrix joined{std::vector<float>(T * 3 * C), T, 3 * C};
+    std::size_t column = 0;
+    for (std::size_t i = 0; i < b.qkv.size(); ++i) {
+      for (std::size_t t = 0; t < T; ++t) {
+        std::copy_n(output(next + i).row(t).data(), b.qkv[i].out,
+                    joined.values.data() + t * 3 * C + column);
+      }
+      column += b.qkv[i].out;
+    }
+    attend_back(c, layer, joined.view(), mixed, d_mixed, d_qkv);
+    column = 0;
+    for (std::size_t i = 0; i < b.qkv.size(); ++i) {
+      const matrix_view<const float> g(d_qkv.data() + column, N, b.qkv[i].out, 3 * C);
+      visit(next + i, g);
+      multiply_back(b.qkv[i], g, i == 0 ? dh.data() : part.data());
+      if (i > 0) k.add(N * C, part.data(), dh.data());
+      column += b.qkv[i].out;
+    }
+    join(b.attention_norm, 0);
+  }
+}
+
+}  // namespace lab
