@@ -1,13 +1,17 @@
 // The list of kernels and the choice among them. The choice is made when weights are packed, once
 // per process: the first kernel of the list that this processor runs, or the one that the
 // environment variable ZP_KERNEL names.
+//
+// Every source file that multiplies compiles the kernels anew, some 3 s each. A program of many
+// files may define ZP_SEPARATE_KERNELS for all of them and include <zeropoint/kernels/compiled.hpp>
+// in exactly one, which then holds the kernels for all. The integers are the same.
 #pragma once
 
 #include <zeropoint/base/error.hpp>
-#include <zeropoint/kernels/avx2.hpp>
-#include <zeropoint/kernels/avx512_vnni.hpp>
-#include <zeropoint/kernels/neon_dot.hpp>
 #include <zeropoint/kernels/scalar.hpp>
+#if !defined(ZP_SEPARATE_KERNELS)
+#include <zeropoint/kernels/compiled.hpp>
+#endif
 
 #include <cstdlib>
 #include <span>
@@ -16,21 +20,9 @@
 namespace zeropoint::inline ZP_BASELINE {
 namespace kernels {
 
-inline constexpr const kernel* compiled[] = {
-#if ZP_X86
-    &avx512_vnni::table,
-    &avx2::table,
+#if defined(ZP_SEPARATE_KERNELS)
+[[nodiscard]] std::span<const kernel* const> all() noexcept;  // compiled.hpp of another file
 #endif
-#if ZP_HAS_NEON_DOT
-    &neon_dot::table,
-#endif
-    &scalar::table,
-};
-
-/// Every kernel in this build, best first, whether or not this machine runs it.
-[[nodiscard]] inline std::span<const kernel* const> all() noexcept {
-  return compiled;
-}
 
 /// The kernel of that name. Throws `error` with the names there are, or when this processor lacks
 /// the instructions.
