@@ -96,3 +96,34 @@ TEST_CASE("a histogram by hand: edges, sides, zeros, the ends of float") {
   REQUIRE(zero.zeros() == 2);
   REQUIRE(of({}).count() == 0);
 }
+
+TEST_CASE("a histogram comes back from its state; a state that no stream leads to is refused") {
+  test::generator g(test::seed(93));
+  INFO(test::seed_text(test::seed(93)));
+  std::vector<float> x(1000);
+  for (float& v : x) v = test::normal(g);
+  x[3] = 0.0f, x[4] = -0.0f;
+  for (const bool empty : {false, true}) {
+    zp::histogram h;
+    if (!empty) h.observe(std::span<const float>(x));
+    const std::vector<std::uint64_t> counts(h.counts().begin(), h.counts().end());
+    zp::histogram again(h.exponent(), counts, h.zeros());
+    REQUIRE(again == h);
+    again.observe(std::span<const float>(x));
+    h.observe(std::span<const float>(x));
+    REQUIRE(again == h);
+  }
+  constexpr std::size_t size = 2 * zp::histogram::bins;
+  const std::vector<std::uint64_t> none(size, 0);
+  auto one = none, many = none;
+  one[zp::histogram::bins] = 1;
+  many[0] = many[1] = ~std::uint64_t{0};
+  CHECK(zp::histogram(zp::histogram::min_exponent, one, 1).count() == 1);
+  CHECK_THROWS_WITH(zp::histogram(zp::histogram::min_exponent, one, 0),
+                    Catch::Contains("other than 0"));
+  CHECK_THROWS_WITH(zp::histogram(0, one, 2), Catch::Contains("2 zeros"));
+  CHECK_THROWS_WITH(zp::histogram(0, many, 0), Catch::Contains("64 bits"));
+  CHECK_THROWS_WITH(zp::histogram(117, none, 0), Catch::Contains("117"));
+  CHECK_THROWS_WITH(zp::histogram(-201, none, 0), Catch::Contains("-201"));
+  CHECK_THROWS_WITH(zp::histogram(0, {1, 2}, 0), Catch::Contains("8192"));
+}

@@ -160,3 +160,26 @@ TEST_CASE("column_absmax: the largest |x| of every channel") {
   REQUIRE_THROWS_AS(all.observe(zp::matrix_view<const float>(x.data(), 2, 4)), zp::error);
   REQUIRE_THROWS_AS(all.merge(zp::column_absmax(2)), zp::error);
 }
+
+TEST_CASE("a distribution comes back from its state; one of two streams is refused") {
+  test::generator g(test::seed(94));
+  INFO(test::seed_text(test::seed(94)));
+  zp::distribution d;
+  for (const auto& x : test::batches(g)) d.observe(std::span<const float>(x));
+  const zp::histogram& h = d.values();
+  const zp::min_max extremes(d.range(), d.count(), d.non_finite());
+  const zp::histogram values(h.exponent(), {h.counts().begin(), h.counts().end()}, h.zeros());
+  REQUIRE(zp::distribution(extremes, values) == d);
+  CHECK(zp::percentile(99, d).range() != zp::percentile(100, d).range());
+  CHECK(zp::percentile(100, d).range() == d.range());
+
+  CHECK(zp::min_max({1, 0}, 0, 3) == zp::min_max({7, 5}, 0, 3));  // nothing was counted
+  CHECK_THROWS_WITH(zp::min_max({1, 0}, 2, 0), Catch::Contains("1 to 0"));
+  CHECK_THROWS_AS(zp::min_max({0, test::inf}, 2, 0), zp::error);
+  CHECK_THROWS_AS(zp::min_max({test::nan_value, 1}, 2, 0), zp::error);
+  CHECK_THROWS_WITH(zp::distribution(zp::min_max({0, 1}, 7, 0), values), Catch::Contains("7"));
+  const zp::min_max wider({d.range().min, 3e38f}, d.count(), 0);
+  CHECK_THROWS_WITH(zp::distribution(wider, values), Catch::Contains("beyond"));
+  CHECK_THROWS_AS(zp::column_absmax({1, -1}, 1, 0), zp::error);
+  CHECK_THROWS_AS(zp::column_absmax({1, test::inf}, 1, 0), zp::error);
+}

@@ -7,6 +7,7 @@
 // the start, and no order, split or merge changes a bit of it.
 #pragma once
 
+#include <zeropoint/base/error.hpp>
 #include <zeropoint/math/elementwise.hpp>
 
 #include <utility>
@@ -19,6 +20,29 @@ namespace zeropoint::inline ZP_BASELINE {
 class histogram {
  public:
   static constexpr std::size_t bins = 4096;  ///< on each side of zero
+  static constexpr int min_exponent = -200,
+                       max_exponent = 116;  ///< of zeros only, of the largest float
+
+  histogram() = default;
+  /// The histogram with these 2 * bins counts() of bins 2^exponent wide, of which `zeros` in the first
+  /// bin right of zero are of the value 0: what exponent(), counts() and zeros() said. Throws `error`
+  /// for a state that no stream leads to.
+  histogram(int exponent, std::vector<std::uint64_t> counts, std::uint64_t zeros)
+      : counts_(std::move(counts)), zeros_(zeros), exponent_(exponent) {
+    ZP_REQUIRE(exponent >= min_exponent && exponent <= max_exponent, "histogram: exponent ",
+               exponent, ", expected ", min_exponent, " to ", max_exponent);
+    ZP_REQUIRE(counts_.size() == 2 * bins, "histogram: ", counts_.size(), " counts, expected ",
+               2 * bins);
+    for (const std::uint64_t n : counts_) {
+      ZP_REQUIRE(n <= std::numeric_limits<std::uint64_t>::max() - count_,
+                 "histogram: the counts add up to more than 64 bits");
+      count_ += n;
+    }
+    ZP_REQUIRE(zeros <= counts_[bins], "histogram: ", zeros, " zeros, but ", counts_[bins],
+               " values in their bin");
+    ZP_REQUIRE(exponent > min_exponent || count_ == zeros,
+               "histogram: values other than 0 in bins of the width ", bin_width());
+  }
 
   void observe(std::span<const float> x) noexcept {
     const float m = elementwise::absmax(x);
@@ -52,6 +76,7 @@ class histogram {
   [[nodiscard]] double edge(std::size_t i) const noexcept {
     return (static_cast<double>(i) - static_cast<double>(bins)) * bin_width();
   }
+  [[nodiscard]] int exponent() const noexcept { return exponent_; }
   [[nodiscard]] double bin_width() const noexcept { return std::ldexp(1.0, exponent_); }
   /// Values with b * bin_width() <= |x| < (b + 1) * bin_width().
   [[nodiscard]] std::uint64_t magnitudes(std::size_t b) const noexcept {
@@ -81,7 +106,7 @@ class histogram {
 
   std::vector<std::uint64_t> counts_ = std::vector<std::uint64_t>(2 * bins, 0);
   std::uint64_t count_ = 0, zeros_ = 0;
-  int exponent_ = -200;  // below the smallest float: only zeros so far
+  int exponent_ = min_exponent;
 };
 
 }  // namespace zeropoint::inline ZP_BASELINE

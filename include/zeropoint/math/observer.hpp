@@ -3,6 +3,7 @@
 //   min_max          smallest and largest value
 //   absmax           -m .. m with m the largest |x|
 //   moving_average   m += c * (batch - m) of the batches' minima and maxima
+//   distribution     those two and a histogram: what the rules for ranges below look at
 //   percentile       the smallest bound that p % of |x| lie within
 //   column_absmax    the largest |x| of every column (channel) of [tokens, channels]
 //
@@ -29,6 +30,16 @@ concept observer = requires(O& o, const O& seen, std::span<const float> x) {
 /// Smallest and largest finite value.
 class min_max {
  public:
+  min_max() = default;
+  /// What range(), count() and non_finite() said. Throws `error` unless the range is finite and
+  /// ordered, or nothing was counted.
+  min_max(const value_range& range, std::uint64_t count, std::uint64_t non_finite)
+      : count_(count), non_finite_(non_finite) {
+    if (count == 0) return;
+    ZP_REQUIRE(std::isfinite(range.min) && std::isfinite(range.max) && range.min <= range.max,
+               "min_max: range ", range.min, " to ", range.max);
+    range_ = range;
+  }
   void observe(std::span<const float> x) noexcept {
     const std::uint64_t skipped = elementwise::count_non_finite(x);
     non_finite_ += skipped;
@@ -128,20 +139,20 @@ class moving_average {
   std::uint64_t count_ = 0, non_finite_ = 0;
 };
 
-/// The smallest bound on a grid of bins that p % of the finite |x| lie within, as a symmetric range
-/// clipped to the smallest and largest value seen.
-///
-/// The bins are those of histogram.hpp: the bound is at most one bin, that is at most max|x| / 2048,
-/// above the exact percentile, and never below it.
-class percentile {
+/// Smallest and largest finite value and a histogram. range() is theirs; the observers built on it
+/// choose another one.
+class distribution {
  public:
-  static constexpr std::size_t bins = histogram::bins;
-
-  /// `percent` in (0, 100], rounded to a multiple of 0.0001.
-  explicit percentile(double percent = 99.9)
-      : parts_per_million_(static_cast<std::uint64_t>(
-            percent > 0 && percent <= 100 ? std::llround(percent * 10000.0) : 0)) {
-    ZP_REQUIRE(parts_per_million_ > 0, "percentile: ", percent, ", expected 0.0001 to 100");
+  distribution() = default;
+  /// Throws `error` when the two counted different streams.
+  distribution(const min_max& extremes, histogram values)
+      : extremes_(extremes), values_(std::move(values)) {
+    ZP_REQUIRE(extremes_.count() == values_.count(), "distribution: extremes of ",
+               extremes_.count(), " values, histogram of ", values_.count());
+    const auto limit = static_cast<double>(histogram::bins) * values_.bin_width();
+    ZP_REQUIRE(count() == 0 || (static_cast<double>(extremes_.range().max) < limit &&
+                                static_cast<double>(extremes_.range().min) > -limit),
+               "distribution: values beyond the bins, which end at ", limit);
   }
 
   void observe(std::span<const float> x) noexcept {
@@ -151,23 +162,54 @@ class percentile {
   void observe(matrix_view<const float> x) noexcept {
     for (std::size_t i = 0; i < x.rows(); ++i) observe(x.row(i));
   }
-  /// Throws `error` when the two ask for different percentiles.
-  void merge(const percentile& other) {
-    ZP_REQUIRE(parts_per_million_ == other.parts_per_million_, "percentile: merge of ", percent(),
-               " % with ", other.percent(), " %");
+  void merge(const distribution& other) noexcept {
     extremes_.merge(other.extremes_);
     values_.merge(other.values_);
   }
   /// Throws `error` when no finite value was seen.
-  [[nodiscard]] value_range range() const { return extremes_.clipped_to(bound()); }
+  [[nodiscard]] value_range range() const { return extremes_.range(); }
+  [[nodiscard]] const min_max& extremes() const noexcept { return extremes_; }
+  [[nodiscard]] const histogram& values() const noexcept { return values_; }
+  [[nodiscard]] std::uint64_t count() const noexcept { return extremes_.count(); }
+  [[nodiscard]] std::uint64_t non_finite() const noexcept { return extremes_.non_finite(); }
+  friend bool operator==(const distribution&, const distribution&) = default;
+
+ private:
+  min_max extremes_;
+  histogram values_;
+};
+
+/// The smallest bound on a grid of bins that p % of the finite |x| lie within, as a symmetric range
+/// clipped to the smallest and largest value seen.
+///
+/// The bins are those of histogram.hpp: the bound is at most one bin, that is at most max|x| / 2048,
+/// above the exact percentile, and never below it.
+class percentile : public distribution {
+ public:
+  static constexpr std::size_t bins = histogram::bins;
+
+  /// `percent` in (0, 100], rounded to a multiple of 0.0001; of what was `seen` already.
+  explicit percentile(double percent = 99.9, distribution seen = {})
+      : distribution(std::move(seen)),
+        parts_per_million_(static_cast<std::uint64_t>(
+            percent > 0 && percent <= 100 ? std::llround(percent * 10000.0) : 0)) {
+    ZP_REQUIRE(parts_per_million_ > 0, "percentile: ", percent, ", expected 0.0001 to 100");
+  }
+
+  /// Throws `error` when the two ask for different percentiles.
+  void merge(const percentile& other) {
+    ZP_REQUIRE(parts_per_million_ == other.parts_per_million_, "percentile: merge of ", percent(),
+               " % with ", other.percent(), " %");
+    distribution::merge(other);
+  }
+  /// Throws `error` when no finite value was seen.
+  [[nodiscard]] value_range range() const { return extremes().clipped_to(bound()); }
 
   [[nodiscard]] double percent() const noexcept {
     return static_cast<double>(parts_per_million_) / 10000.0;
   }
   /// Width of a bin: what range() may be above the exact percentile.
-  [[nodiscard]] double resolution() const noexcept { return values_.bin_width(); }
-  [[nodiscard]] std::uint64_t count() const noexcept { return extremes_.count(); }
-  [[nodiscard]] std::uint64_t non_finite() const noexcept { return extremes_.non_finite(); }
+  [[nodiscard]] double resolution() const noexcept { return values().bin_width(); }
   friend bool operator==(const percentile&, const percentile&) = default;
 
  private:
@@ -179,21 +221,26 @@ class percentile {
                                (n % million * parts_per_million_ + million - 1) / million;
     std::uint64_t below = 0;
     for (std::size_t b = 0; b < bins; ++b) {
-      below += values_.magnitudes(b);
+      below += values().magnitudes(b);
       if (below >= rank) return static_cast<double>(b + 1) * resolution();
     }
     return static_cast<double>(bins) * resolution();
   }
 
   std::uint64_t parts_per_million_;
-  histogram values_;
-  min_max extremes_;
 };
 
 /// The largest finite |x| of every column of [tokens, channels].
 class column_absmax {
  public:
   explicit column_absmax(std::size_t columns) : maxima_(columns, 0.0f) {}
+  /// What maxima(), rows() and non_finite() said. Throws `error` for a maximum that is none.
+  column_absmax(std::vector<float> maxima, std::uint64_t rows, std::uint64_t non_finite)
+      : maxima_(std::move(maxima)), rows_(rows), non_finite_(non_finite) {
+    for (const float m : maxima_) {
+      ZP_REQUIRE(std::isfinite(m) && m >= 0, "column_absmax: maximum ", m);
+    }
+  }
 
   /// Throws `error` when the number of columns is another.
   void observe(matrix_view<const float> x) {

@@ -98,40 +98,21 @@ template <class Cost>
 
 /// Observes a histogram; range() searches the candidates for the least expected error: some ten
 /// milliseconds for a symmetric grid, a tenth of a second for an affine one.
-class mse_range {
+class mse_range : public distribution {
  public:
-  /// Throws `error` for options out of bounds.
-  explicit mse_range(const mse_options& options = {}) : options_(detail::checked_mse(options)) {}
+  /// Of what was `seen` already. Throws `error` for options out of bounds.
+  explicit mse_range(const mse_options& options = {}, distribution seen = {})
+      : distribution(std::move(seen)), options_(detail::checked_mse(options)) {}
 
-  void observe(std::span<const float> x) noexcept {
-    extremes_.observe(x);
-    values_.observe(x);
-  }
-  void observe(matrix_view<const float> x) noexcept {
-    for (std::size_t i = 0; i < x.rows(); ++i) observe(x.row(i));
-  }
-  /// Adds what `other` has seen; the options stay.
-  void merge(const mse_range& other) noexcept {
-    extremes_.merge(other.extremes_);
-    values_.merge(other.values_);
-  }
   /// Throws `error` when no finite value was seen.
   [[nodiscard]] value_range range() const {
-    return detail::search_range(extremes_.range(), options_, [&](const params& p) {
-      return detail::expected_error(values_, p, options_.power);
+    return detail::search_range(extremes().range(), options_, [&](const params& p) {
+      return detail::expected_error(values(), p, options_.power);
     });
-  }
-  [[nodiscard]] const histogram& values() const noexcept { return values_; }
-  [[nodiscard]] std::uint64_t count() const noexcept { return extremes_.count(); }
-  [[nodiscard]] std::uint64_t non_finite() const noexcept { return extremes_.non_finite(); }
-  [[nodiscard]] bool operator==(const mse_range& o) const noexcept {
-    return values_ == o.values_ && extremes_ == o.extremes_;
   }
 
  private:
   mse_options options_;
-  histogram values_;
-  min_max extremes_;
 };
 
 /// The candidate of least sum |x - dequantize(quantize(x))|^p over the finite values of x, summed in
@@ -171,37 +152,21 @@ class mse_range {
 /// nothing in any grid, and a ReLU has too many of them. A candidate whose Q is 0 where P is not has
 /// an infinite divergence; nothing is smoothed. Groups are as even as integers allow (ONNX Runtime
 /// puts the remainder into the last one). It cannot see a bound below levels / 4096 of max|x|.
-class entropy_range {
+class entropy_range : public distribution {
  public:
-  /// `bits` of the grid, 2 to 8.
-  explicit entropy_range(int bits = 8) : levels_(std::size_t{1} << (checked_bits(bits) - 1)) {}
+  /// `bits` of the grid, 2 to 8; of what was `seen` already.
+  explicit entropy_range(int bits = 8, distribution seen = {})
+      : distribution(std::move(seen)), levels_(std::size_t{1} << (checked_bits(bits) - 1)) {}
 
-  void observe(std::span<const float> x) noexcept {
-    extremes_.observe(x);
-    values_.observe(x);
-  }
-  void observe(matrix_view<const float> x) noexcept {
-    for (std::size_t i = 0; i < x.rows(); ++i) observe(x.row(i));
-  }
-  /// Adds what `other` has seen; the number of bits stays.
-  void merge(const entropy_range& other) noexcept {
-    extremes_.merge(other.extremes_);
-    values_.merge(other.values_);
-  }
   /// Throws `error` when no finite value was seen.
   [[nodiscard]] value_range range() const {
     const std::vector<double> kl = divergences();
     const auto best = std::min_element(kl.begin(), kl.end());
-    const auto bins = static_cast<double>(best - kl.begin()) + static_cast<double>(levels_);
-    return extremes_.clipped_to(kl.empty() ? 0.0 : bins * values_.bin_width());
+    const auto bound = static_cast<double>(best - kl.begin()) + static_cast<double>(levels_);
+    return extremes().clipped_to(kl.empty() ? 0.0 : bound * values().bin_width());
   }
   /// KL(P || Q) in nats for a bound of levels, levels + 1, ... bins; empty when all values are 0.
   [[nodiscard]] std::vector<double> divergences() const;
-
-  [[nodiscard]] const histogram& values() const noexcept { return values_; }
-  [[nodiscard]] std::uint64_t count() const noexcept { return extremes_.count(); }
-  [[nodiscard]] std::uint64_t non_finite() const noexcept { return extremes_.non_finite(); }
-  friend bool operator==(const entropy_range&, const entropy_range&) = default;
 
  private:
   [[nodiscard]] static int checked_bits(int bits) {
@@ -210,8 +175,6 @@ class entropy_range {
   }
 
   std::size_t levels_;
-  histogram values_;
-  min_max extremes_;
 };
 
 // KL = sum P/N log((P/N) / (Q/S)), N the count of all, S of the first n bins. Q is constant in a
@@ -225,7 +188,7 @@ inline std::vector<double> entropy_range::divergences() const {
   std::size_t end = 0;  // bins that hold something
   const auto in_bin = [&](std::size_t b) { return mass[b + 1] - mass[b]; };
   for (std::size_t b = 0; b < bins; ++b) {
-    const std::uint64_t n = values_.magnitudes(b) - (b == 0 ? values_.zeros() : 0);
+    const std::uint64_t n = values().magnitudes(b) - (b == 0 ? values().zeros() : 0);
     mass[b + 1] = mass[b] + n;
     used[b + 1] = used[b] + (n > 0 ? 1 : 0);
     terms[b + 1] = terms[b] + term(static_cast<double>(n));
