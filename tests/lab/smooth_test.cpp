@@ -54,9 +54,9 @@ TEST_CASE("Smoothing takes planted outliers out of the activations") {
   lab::apply_plant(m, {2, 10});
   const auto ids = test::golden_ids("opt_pre_norm");
   const auto seen = calibrated(m, ids);
-  REQUIRE(seen.channel_ratio[0] > 100);
+  REQUIRE(seen.channel_ratio(0) > 100);
   lab::apply_smoothing(m, seen.channel_absmax);
-  CHECK(calibrated(m, ids).channel_ratio[0] < 20);
+  CHECK(calibrated(m, ids).channel_ratio(0) < 20);
 }
 
 TEST_CASE("What cannot be smoothed is refused, and the model stays as it was") {

@@ -13,40 +13,20 @@ namespace {
 
 /// What one layer's observers saw of some windows.
 struct observers {
-  observers(const dense& d, const calibration_wishes& wishes)
-      : channels(d.in), by_search(wishes.ranges_by_search) {}
+  explicit observers(std::size_t in) : channels(in) {}
 
   void observe(matrix_view<const float> x) {
-    all.observe(x);
-    most.observe(x);
+    values.observe(x);
     channels.observe(x);
-    if (!by_search) return;
-    mse.observe(x);
-    entropy.observe(x);
   }
   void merge(const observers& other) {
-    all.merge(other.all);
-    most.merge(other.most);
+    values.merge(other.values);
     channels.merge(other.channels);
-    if (!by_search) return;
-    mse.merge(other.mse);
-    entropy.merge(other.entropy);
   }
 
-  zeropoint::min_max all;
-  zeropoint::percentile most{99.9};
+  zeropoint::distribution values;
   zeropoint::column_absmax channels;
-  bool by_search;
-  zeropoint::mse_range mse;
-  zeropoint::entropy_range entropy;
 };
-
-double ratio_of(std::span<const float> maxima) {
-  std::vector<float> sorted(maxima.begin(), maxima.end());
-  std::sort(sorted.begin(), sorted.end());
-  const float median = sorted[sorted.size() / 2];
-  return median > 0 ? static_cast<double>(sorted.back()) / static_cast<double>(median) : 0.0;
-}
 
 /// A float layer that shows its input to `see` first.
 template <class See>
@@ -107,15 +87,11 @@ class calibrator {
   calibration result() && {
     calibration c;
     c.tokens = tokens_;
-    for (const observers& o : all_) {
-      c.min_max.push_back(o.all.range());
-      c.percentile.push_back(o.most.range());
+    for (observers& o : all_) {
       const auto maxima = o.channels.maxima();
       c.channel_absmax.emplace_back(maxima.begin(), maxima.end());
-      c.channel_ratio.push_back(ratio_of(maxima));
-      if (!wishes_.ranges_by_search) continue;
-      c.mse.push_back(o.mse.range());
-      c.entropy.push_back(o.entropy.range());
+      c.ranges.push_back(ranges_of(o.values));
+      c.values.push_back(std::move(o.values));
     }
     c.gram = std::move(gram_);
     return c;
@@ -124,7 +100,7 @@ class calibrator {
  private:
   std::vector<observers> fresh() const {
     std::vector<observers> all;
-    for (const dense* d : linears_) all.emplace_back(*d, wishes_);
+    for (const dense* d : linears_) all.emplace_back(d->in);
     return all;
   }
 
@@ -162,6 +138,48 @@ class calibrator {
 };
 
 }  // namespace
+
+const zeropoint::value_range& input_ranges::of(range_rule rule) const noexcept {
+  switch (rule) {
+    case range_rule::min_max:
+      return min_max;
+    case range_rule::percentile:
+      return percentile;
+    case range_rule::mse:
+      return mse;
+    case range_rule::entropy:
+      break;
+  }
+  return entropy;
+}
+
+input_ranges ranges_of(const zeropoint::distribution& seen) {
+  return {seen.range(), zeropoint::percentile(99.9, seen).range(),
+          zeropoint::mse_range({}, seen).range(), zeropoint::entropy_range(8, seen).range()};
+}
+
+double calibration::channel_ratio(std::size_t layer) const {
+  std::vector<float> sorted = channel_absmax[layer];
+  std::sort(sorted.begin(), sorted.end());
+  const float median = sorted[sorted.size() / 2];
+  return median > 0 ? static_cast<double>(sorted.back()) / static_cast<double>(median) : 0.0;
+}
+
+void calibration::merge(const calibration& other) {
+  ZP_REQUIRE(other.values.size() == values.size(), "calibration: merge of ", values.size(),
+             " with ", other.values.size(), " layers");
+  for (std::size_t l = 0; l < values.size(); ++l) {
+    auto& maxima = channel_absmax[l];
+    const auto& more = other.channel_absmax[l];
+    ZP_REQUIRE(more.size() == maxima.size(), "calibration: merge of ", maxima.size(), " with ",
+               more.size(), " inputs of layer ", l);
+    for (std::size_t j = 0; j < maxima.size(); ++j) maxima[j] = std::max(maxima[j], more[j]);
+    values[l].merge(other.values[l]);
+    ranges[l] = ranges_of(values[l]);
+  }
+  gram.clear();
+  tokens += other.tokens;
+}
 
 calibration calibrate(const transformer& model, std::span<const std::uint32_t> ids,
                       std::span<const window> windows, std::size_t threads,

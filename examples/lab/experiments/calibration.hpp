@@ -3,34 +3,49 @@
 #pragma once
 
 #include <lab/experiments/protocol.hpp>
+#include <lab/experiments/scheme_name.hpp>
 #include <lab/models/transformer.hpp>
+#include <zeropoint/math/observer.hpp>
 #include <zeropoint/nn/gram.hpp>
 
 #include <functional>
 
 namespace lab {
 
+/// The ranges that the rules choose for int8 activations.
+struct input_ranges {
+  zeropoint::value_range min_max;       ///< smallest and largest value
+  zeropoint::value_range percentile;    ///< what 99.9 % of |x| lie within, as -r .. r
+  zeropoint::value_range mse, entropy;  ///< math/range_search.hpp
+
+  [[nodiscard]] const zeropoint::value_range& of(range_rule rule) const noexcept;
+  friend bool operator==(const input_ranges&, const input_ranges&) = default;
+};
+/// Throws zeropoint::error when nothing finite was seen.
+[[nodiscard]] input_ranges ranges_of(const zeropoint::distribution& seen);
+
 /// Per linear layer, in the order of transformer::linears().
 struct calibration {
-  std::vector<zeropoint::value_range> min_max;     ///< smallest and largest value
-  std::vector<zeropoint::value_range> percentile;  ///< what 99.9 % of |x| lie within, as -r .. r
+  std::vector<zeropoint::distribution> values;
+  std::vector<input_ranges> ranges;                ///< ranges_of(values), unless edited by hand
   std::vector<std::vector<float>> channel_absmax;  ///< [in]: largest |x| of every channel
-  /// Largest |x| of the largest channel over that of the median channel: 1 when all are alike, tens
-  /// to thousands where outlier channels take the grid from the others.
-  std::vector<double> channel_ratio;
+  std::vector<zeropoint::gram_matrix> gram;        ///< when asked for: [in, in] doubles
   std::size_t tokens = 0;
-  // When asked for:
-  std::vector<zeropoint::value_range> mse, entropy;  ///< math/range_search.hpp, for 8 bits
-  std::vector<zeropoint::gram_matrix> gram;
+
+  /// Largest |x| of the largest channel over that of the median channel: 1 when all are alike, tens
+  /// to thousands where outlier channels take the grid from the others; 0 when the median is 0.
+  [[nodiscard]] double channel_ratio(std::size_t layer) const;
+  /// Adds what another text showed in front of the same layers; ranges are chosen anew. Throws
+  /// zeropoint::error for other layers. No Gram matrices are left.
+  void merge(const calibration& other);
 };
 
 /// What a layer quantizes when that is not its input: changes [tokens, in] in place.
 using input_change = std::function<void(zeropoint::matrix_view<float> x)>;
 
 struct calibration_wishes {
-  bool ranges_by_search = false;  ///< calibration::mse and entropy
-  bool gram = false;              ///< calibration::gram: [in, in] doubles per layer
-  input_change change;            ///< observers see the inputs after it; the model does not
+  bool gram = false;    ///< calibration::gram
+  input_change change;  ///< observers see the inputs after it; the model does not
 };
 
 /// Runs the float model over the windows (all their tokens count). Windows are observed one by one

@@ -21,10 +21,13 @@ class runner {
     study s = w.description;
     scheme_maker maker = w.maker(options_.schemes);
     if (!w.seen_windows.empty()) {
-      const auto& ratios = maker.natural().channel_ratio;
-      const auto worst = std::max_element(ratios.begin(), ratios.end());
-      s.outlier_ratio = *worst;
-      s.outlier_layer = w.model.linears()[static_cast<std::size_t>(worst - ratios.begin())]->name;
+      const auto linears = w.model.linears();
+      for (std::size_t i = 0; i < linears.size(); ++i) {
+        const double ratio = maker.natural().channel_ratio(i);
+        if (ratio < s.outlier_ratio && i > 0) continue;
+        s.outlier_ratio = ratio;
+        s.outlier_layer = linears[i]->name;
+      }
     }
     std::vector<scheme_layers> schemes;
     for (const scheme_name& name : options_.schemes) schemes.push_back(maker.make(name));

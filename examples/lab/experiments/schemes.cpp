@@ -76,20 +76,6 @@ class builder {
   scheme_layers result_;
 };
 
-const std::vector<zeropoint::value_range>& ranges_of(range_rule rule, const calibration& seen) {
-  switch (rule) {
-    case range_rule::min_max:
-      return seen.min_max;
-    case range_rule::percentile:
-      return seen.percentile;
-    case range_rule::mse:
-      return seen.mse;
-    case range_rule::entropy:
-      return seen.entropy;
-  }
-  return seen.min_max;
-}
-
 /// Throws input_error unless the cure applies to this model.
 void require_cure(const scheme_name& name, const transformer& model) {
   if (name.cure == activation_cure::smooth) {
@@ -148,16 +134,16 @@ scheme_layers make_dynamic(const scheme_name& name, const transformer& model) {
 scheme_layers make_static(const scheme_name& name, const transformer& model,
                           const calibration& seen) {
   using namespace zeropoint;
-  const auto& ranges = ranges_of(name.range, seen);
+  const auto range = [&](std::size_t i) { return seen.ranges[i].of(name.range); };
   builder b(name, model);
   if (!name.watched) {
     return b.perhaps_rotated(name.cure, [&](std::size_t i, const linear_weight& w, floats bias) {
-      return static_linear(w, bias, ranges[i]);
+      return static_linear(w, bias, range(i));
     });
   }
   scheme_layers made =
       b.perhaps_rotated(name.cure, [&](std::size_t i, const linear_weight& w, floats bias) {
-        return watched_linear(w, bias, ranges[i]);
+        return watched_linear(w, bias, range(i));
       });
   made.ordered = true;
   return made;
@@ -168,16 +154,14 @@ scheme_layers make_static(const scheme_name& name, const transformer& model,
 scheme_layers make_scheme(const scheme_name& name, const transformer& model,
                           const calibration& seen) {
   builder b(name, model);
-  ZP_REQUIRE(!(name.kind == arithmetic::channel_simulated) ||
-                 seen.channel_absmax.size() == model.linears().size(),
-             "make_scheme: calibration of ", seen.channel_absmax.size(), " layers, the model has ",
+  const bool needs_ranges =
+      name.kind == arithmetic::calibrated || name.kind == arithmetic::channel_simulated;
+  ZP_REQUIRE(!needs_ranges || seen.ranges.size() == model.linears().size(),
+             "make_scheme: calibration of ", seen.ranges.size(), " layers, the model has ",
              model.linears().size());
   ZP_REQUIRE(!name.needs_gram() || seen.gram.size() == model.linears().size(),
              "make_scheme: ", name.text,
              " needs Gram matrices, which calibration was not asked for");
-  ZP_REQUIRE(name.kind != arithmetic::calibrated ||
-                 ranges_of(name.range, seen).size() == model.linears().size(),
-             "make_scheme: ", name.text, " needs ranges that calibration was not asked for");
   switch (name.kind) {
     case arithmetic::fp32:
       return b.floats<float_linear>(4);
@@ -218,9 +202,6 @@ scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name
       windows_(windows),
       threads_(threads),
       report_(std::move(report)),
-      by_search_(
-          std::any_of(names.begin(), names.end(),
-                      [](const scheme_name& n) { return n.range > range_rule::percentile; })),
       gram_(std::any_of(names.begin(), names.end(),
                         [](const scheme_name& n) { return n.needs_gram(); })) {
   for (const scheme_name& n : names) require_cure(n, model);
@@ -240,7 +221,6 @@ const calibration& scheme_maker::seen(activation_cure cure) {
   if (found != seen_.end()) return found->second;
   const transformer& form = cure == activation_cure::smooth ? *smoothed() : model_;
   calibration_wishes wishes;
-  wishes.ranges_by_search = by_search_;
   wishes.gram = gram_ && cure == activation_cure::none;
   if (cure == activation_cure::rotate) {
     wishes.change = [](matrix_view<float> x) { rotation_of(x.cols()).apply(x); };

@@ -45,7 +45,7 @@ class scheme_maker {
   std::span<const window> windows_;
   std::size_t threads_;
   listener report_;
-  bool by_search_, gram_;
+  bool gram_;
   std::map<activation_cure, calibration> seen_;
   std::shared_ptr<const transformer> smoothed_;
 };
