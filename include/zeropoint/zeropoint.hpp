@@ -27,6 +27,7 @@
 #include <zeropoint/math/range_search.hpp>
 #include <zeropoint/math/packed_int4.hpp>
 #include <zeropoint/math/requantize.hpp>
+#include <zeropoint/math/presets.hpp>
 
 #include <zeropoint/kernels/kernel.hpp>
 #include <zeropoint/kernels/registry.hpp>
