@@ -125,6 +125,19 @@ TEST_CASE("gallery prints experiments and writes them as JSON") {
   CHECK(test::contains(written, "\"name\": \"ties-away\""));
 }
 
+TEST_CASE("frameworks: a table, and the same as JSON") {
+  const test::scratch dir;
+  const std::string json = (dir.path() / "frameworks.json").string();
+  const std::string model = (test::data / "golden/gpt2_tied").string();
+  const auto result = zp_lab({"frameworks", "--model", model, "--json", json});
+  CHECK(result.code == 0);
+  CHECK(result.err.empty());
+  CHECK(test::contains(result.out, "\ntorch "));
+  CHECK(test::contains(result.out, "\nggml q4_0 "));
+  CHECK(test::contains(test::slurp(json), "\"name\": \"compressed-tensors\""));
+  CHECK(zp_lab({"frameworks"}).code == 2);
+}
+
 TEST_CASE("bad input: exit code 2 and one line that names the thing") {
   const test::scratch dir;
   const std::string folder = dir.path().string();
