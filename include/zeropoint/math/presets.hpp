@@ -2,11 +2,11 @@
 // and how it rounds one value.
 //
 //   framework           int8 weights     activations      x / scale     ties   zero point added
-//   torch               absmax / 127.5   0..255           x * (1 / s)   even   before rounding, fused
+//   torch               absmax / 127.5   0..255           x * (1 / s)   even   before, fused
 //   onnx (runtime)      absmax / 127     0..255, s8       x / s         even   after
 //   tflite              absmax / 127     -128..127        x / s         away   after
-//   ggml                absmax / 127     the same         x * (1 / s)   away   none; s stored as fp16
-//   compressed_tensors  absmax / 127.5   -128..127        x / s         even   before rounding
+//   ggml                absmax / 127     the same         x * (1 / s)   away   none, s in fp16
+//   compressed_tensors  absmax / 127.5   -128..127        x / s         even   before
 //   zeropoint           absmax / 127     any scheme       x / s         even   after
 //
 // Every rule is checked against the package itself (tests/math/data/presets.py): torch 2.13.0,
@@ -34,7 +34,7 @@ namespace detail {
 [[nodiscard]] inline float clamp(float t, float low, float high) noexcept {
   return t < low ? low : t > high ? high : t;
 }
-/// A code as a real number, the zero point already in it, to the code: ties to even.
+/// A code as a real number, the zero point already in it, to the code: ties to even. NaN to real 0.
 [[nodiscard]] inline std::int32_t nearest_code(float t, const params& p) noexcept {
   if (t != t) return p.zero_point;
   const float limited = clamp(t, static_cast<float>(p.qmin), static_cast<float>(p.qmax));
@@ -123,11 +123,9 @@ using rounding = zeropoint::rounding<ties_to_even, divide>;
 /// the scales below the smallest normal float and the infinite one that this can give.
 [[nodiscard]] inline params dynamic(value_range range) {
   const value_range r = detail::with_zero(range);
-  params p{1.0f, 0, 0, 255};
-  if (r.min == r.max) return p;
-  p.scale = (r.max - r.min) / 255.0f;
-  p.zero_point =
-      static_cast<std::int32_t>(ties_to_even::nearest(detail::clamp(-r.min / p.scale, 0, 255)));
+  if (r.min == r.max) return {1.0f, 0, 0, 255};
+  params p{(r.max - r.min) / 255.0f, 255, 0, 255};
+  p.zero_point = detail::nearest_code(-r.min / p.scale, p);  // 0 / 0 leaves it 255, as there
   return p;
 }
 
@@ -144,9 +142,9 @@ using optimized_rounding = zeropoint::rounding<ties_to_even, reciprocal>;
 /// Weights in the converter: value * (1 / scale).
 using weight_rounding = zeropoint::rounding<ties_away, reciprocal>;
 
-/// The converter after calibration, int8 (GetAsymmetricQuantizationParams): the zero point nudged to
-/// an integer, in float, ties away. Its largest value starts at the smallest normal float, not at 0.
-/// A scale below that, which no kernel of ours takes, is raised to it.
+/// The converter after calibration, int8 (GetAsymmetricQuantizationParams): the zero point nudged
+/// to an integer, in float, ties away. The largest value starts at the smallest normal float, not
+/// at 0. A scale below that, which no kernel of ours takes, is raised to it.
 [[nodiscard]] inline params activation(value_range range) {
   constexpr float smallest = std::numeric_limits<float>::min();
   value_range r = detail::with_zero(range);
@@ -159,8 +157,8 @@ using weight_rounding = zeropoint::rounding<ties_away, reciprocal>;
 [[nodiscard]] inline params weight(value_range range) {
   return fit(range, symmetric);
 }
-/// QuantizeMultiplier of a layer with int8 output. The accumulators of a layer are then scaled in one
-/// of three ways by the same package, and in a fourth by gemmlowp and by older versions:
+/// QuantizeMultiplier of a layer with int8 output. Its accumulators are then scaled in one of three
+/// ways by the same package, and in a fourth by gemmlowp:
 ///   reference kernels   requantize_once        one rounding, ties away
 ///   optimized kernels   requantize_twice_up    two roundings, ties up (ruy)
 ///   default (XNNPACK)   zeropoint::requantize(acc, float, out), ties to even
@@ -277,10 +275,7 @@ namespace compressed_tensors {
     p.scale = detail::absmax(r) / ((high - low) / 2);
   } else {
     p.scale = (r.max - r.min) / (high - low);
-    if (r.min != r.max) {
-      p.zero_point = static_cast<std::int32_t>(
-          ties_to_even::nearest(detail::clamp(low - r.min / p.scale, low, high)));
-    }
+    p.zero_point = detail::nearest_code(low - r.min / p.scale, p);  // 0 / 0 leaves it 0, as there
   }
   if (p.scale == 0) p.scale = 0x1p-23f;
   return p;

@@ -3,9 +3,9 @@
 // in 20,000 accumulators:
 //
 //   float        round_to_even(float(acc) * M)                         ONNX, oneDNN, XNNPACK, PyTorch
-//   fixed point  divide(high(acc * mantissa), 2^shift), two roundings  gemmlowp, TFLite
+//   fixed point  divide(high(acc * mantissa), 2^shift), two roundings  gemmlowp
 //
-// W8A8 layers that return floats need neither.
+// TFLite has had three more (math/presets.hpp). W8A8 layers that return floats need none.
 #pragma once
 
 #include <zeropoint/math/rounding.hpp>
@@ -66,8 +66,8 @@ struct fixed_point {
   return static_cast<std::int32_t>(wide < 0 ? -magnitude : magnitude);
 }
 
-/// The same step as gemmlowp and TFLite do it, bit for bit: acc * m with two roundings, then the
-/// zero point and the clamp. A multiplier of 1 and more shifts acc left first, saturating.
+/// The same step as gemmlowp does it, bit for bit: acc * m with two roundings, then the zero point
+/// and the clamp. A multiplier of 1 and more shifts acc left first, saturating.
 [[nodiscard]] constexpr std::int32_t requantize(std::int32_t acc, fixed_point m,
                                                 const params& out) noexcept {
   const int left = m.shift > 0 ? m.shift : 0, right = m.shift > 0 ? 0 : -m.shift;

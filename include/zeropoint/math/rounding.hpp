@@ -77,7 +77,7 @@ struct reciprocal {
 };
 
 /// The arithmetic of a quantization as a type. The default is bit for bit ONNX's QuantizeLinear;
-/// rounding<ties_to_even, reciprocal> is PyTorch's quantize_per_tensor.
+/// rounding<ties_to_even, reciprocal> is PyTorch's where the zero point is 0 (math/presets.hpp).
 template <class Ties = ties_to_even, class Scaling = divide>
 struct rounding {
   using ties = Ties;

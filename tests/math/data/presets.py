@@ -50,7 +50,7 @@ def integers(values):
 def ranges(rng):
     """Only zero, one-sided, denormal, wider than a float holds, and ordinary ones."""
     fixed = [(0.0, 0.0), (-0.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.3, 1.0), (-1.0, -0.5), (-1e-40, 0),
-             (0, 1e-40), (-1e-38, 1e-38), (-1e-7, 2e-7), (-1e-5, 1e-5), (-1e-3, 0), (-1.0, 1.0),
+             (0, 1e-40), (-1e-45, 0), (0, 1e-45), (-1e-38, 1e-38), (-1e-7, 2e-7), (-1e-5, 1e-5), (-1e-3, 0), (-1.0, 1.0),
              (-127.5, 127.5), (-128.0, 127.0), (-3e38, 3e38), (0.0, LARGEST), (-0.5, 254.5)]
     ordinary = [(-abs(a), abs(b)) for a, b in rng.standard_normal((24, 2)) * 3]
     return [(f32(a), f32(b)) for a, b in fixed + ordinary]
