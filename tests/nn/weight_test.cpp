@@ -13,6 +13,19 @@ zp::quantized_weight ready(const matrix& w, Granularity granularity, const zp::s
   return {std::move(codes), damage};
 }
 
+/// Whether the layer gives every code and its params back.
+template <class Layer>
+bool shows(const Layer& layer, const zp::quantized_weight& w) {
+  bool same = layer.weights() == w.kind();
+  for (std::size_t j = 0; j < w.out(); ++j) {
+    for (std::size_t k = 0; k < w.in(); ++k) {
+      same = same && layer.weight_code(j, k) == w.code(j, k) &&
+             layer.weight_params(j, k) == w.params_at(j, k);
+    }
+  }
+  return same;
+}
+
 }  // namespace
 
 TEST_CASE("layers from codes equal the layers from floats bit for bit") {
@@ -32,10 +45,12 @@ TEST_CASE("layers from codes equal the layers from floats bit for bit") {
         REQUIRE(test::same_bits(test::apply(a, x), test::apply(b, x)));
         REQUIRE(a.weight_statistics() == b.weight_statistics());
         REQUIRE(a.stored_bytes() == b.stored_bytes());
+        REQUIRE(shows(a, codes));
         if (named.is_grouped()) return;
         const zp::dynamic_linear c(codes, bias),
             d(zp::linear_weight{w.view()}, bias, {.granularity = named, .weights = s});
         REQUIRE(test::same_bits(test::apply(c, x), test::apply(d, x)));
+        REQUIRE(shows(c, codes));
         const zp::static_linear e(codes, bias, {-2, 2}),
             f(zp::linear_weight{w.view()}, bias, {-2, 2}, {.granularity = named, .weights = s});
         REQUIRE(test::same_bits(test::apply(e, x), test::apply(f, x)));

@@ -8,6 +8,7 @@ namespace lab::cli {
 
 // Each adds its subcommand with options and a callback. A callback reports bad input by throwing
 // lab::input_error and writes its result to std::cout.
+void add_attribute(CLI::App& app);
 void add_frameworks(CLI::App& app);
 void add_gallery(CLI::App& app);
 void add_diagnose(CLI::App& app);

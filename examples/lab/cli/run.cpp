@@ -44,6 +44,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_logits(app);
   add_inspect(app);
   add_diagnose(app);
+  add_attribute(app);
   add_frameworks(app);
   add_gallery(app);
   try {
@@ -54,8 +55,8 @@ int parse_and_run(int argc, const char* const* argv) {
   }
   if (app.get_subcommands().empty())
     return complain(wrong_input,
-                    "no subcommand; expected perplexity, diagnose, frameworks, gallery, tokenize, "
-                    "logits or inspect (see --help)");
+                    "no subcommand; expected perplexity, diagnose, attribute, frameworks, gallery, "
+                    "tokenize, logits or inspect (see --help)");
   return 0;
 }
 

@@ -1,7 +1,7 @@
 // What a scheme puts in the place of a float layer.
 #pragma once
 
-#include <lab/models/linear.hpp>
+#include <lab/experiments/split.hpp>
 #include <lab/models/parallel.hpp>
 #include <zeropoint/base/float16.hpp>
 #include <zeropoint/nn/linear.hpp>
@@ -45,15 +45,13 @@ const auto& innermost(const Layer& layer) {
   }
 }
 
-/// The statistics of quantizing x as the layer does.
+/// Quantizes x as the layer does and shows it.
 template <class Layer>
-zeropoint::quantization_statistics input_statistics_of(const Layer& layer,
-                                                       zeropoint::matrix_view<const float> x) {
+void show_codes_of(const Layer& layer, zeropoint::matrix_view<const float> x,
+                   const code_viewer& see) {
   using namespace zeropoint;
   if constexpr (requires { layer.demoted(); }) {
-    if (layer.demoted()) {
-      return quantize<std::int8_t>(x, per_token, layer.activations()).statistics;
-    }
+    if (layer.demoted()) return see(x, quantize<std::int8_t>(x, per_token, layer.activations()));
   }
   if constexpr (requires { layer.rotation(); }) {
     aligned_buffer<float> rotated(x.size());
@@ -61,16 +59,15 @@ zeropoint::quantization_statistics input_statistics_of(const Layer& layer,
       std::copy_n(x.row(t).data(), x.cols(), rotated.data() + t * x.cols());
     }
     layer.rotation().apply({rotated.data(), x.rows(), x.cols()});
-    return input_statistics_of(layer.layer(), {rotated.data(), x.rows(), x.cols()});
+    show_codes_of(layer.layer(), {rotated.data(), x.rows(), x.cols()}, see);
   } else if constexpr (requires { layer.activation_params(); }) {
-    return quantize<std::int8_t>(x, layer.activation_params()).statistics;
+    see(x, quantize<std::int8_t>(x, layer.activation_params()));
   } else if constexpr (requires { layer.tokens(); }) {
-    if (!layer.tokens().is_per_token()) {
-      return quantize<std::int8_t>(x, per_tensor, layer.activations()).statistics;
+    if (layer.tokens().is_per_token()) {
+      see(x, quantize<std::int8_t>(x, per_token, layer.activations()));
+    } else {
+      see(x, quantize<std::int8_t>(x, per_tensor, layer.activations()));
     }
-    return quantize<std::int8_t>(x, per_token, layer.activations()).statistics;
-  } else {
-    return {};
   }
 }
 
@@ -101,9 +98,18 @@ class quantized_linear final : public linear {
   const zeropoint::quantization_statistics* weight_statistics() const override {
     return &innermost(layer_).weight_statistics();
   }
-  zeropoint::quantization_statistics input_statistics(
-      zeropoint::matrix_view<const float> x) const override {
-    return input_statistics_of(layer_, x);
+  void show_codes(zeropoint::matrix_view<const float> x, const code_viewer& see) const override {
+    show_codes_of(layer_, x, see);
+  }
+  std::optional<split_matrix> split_weights(const dense& d) const override {
+    using core = std::decay_t<decltype(innermost(layer_))>;
+    constexpr bool integer = requires(const core& c) { c.counts(); };
+    constexpr bool fixed = requires(const core& c) { c.activation_params(); };
+    constexpr bool dynamic = requires(const core& c) { c.tokens(); };
+    if constexpr (!integer || fixed || dynamic) {
+      return split_weights_of(layer_, innermost(layer_), d);
+    }
+    return std::nullopt;
   }
   [[nodiscard]] std::size_t stored_bytes() const {
     return innermost(layer_).stored_bytes() + factor_bytes();

@@ -2,12 +2,14 @@
 // quantization scheme puts its own in its place (experiments/schemes.hpp).
 #pragma once
 
-#include <zeropoint/math/statistics.hpp>
+#include <zeropoint/math/quantize.hpp>
 #include <zeropoint/nn/parity.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +32,17 @@ struct clip_count {
   std::uint64_t clipped = 0, values = 0;
 };
 
+/// Sees the values that a layer quantizes, [tokens, in], and what they become.
+using code_viewer = std::function<void(zeropoint::matrix_view<const float> values,
+                                       const zeropoint::quantized<std::int8_t>& codes)>;
+
+/// A matrix that a layer quantizes, by what becomes of it: quantized = exact + rounding + clipping.
+/// Clipping is the part beyond the end of the grid of a value that statistics.hpp calls clipped,
+/// rounding the rest; either is empty when it is zero everywhere.
+struct split_matrix {
+  std::vector<float> exact, rounding, clipping;
+};
+
 /// Called by several threads at once, each with one window.
 class linear {
  public:
@@ -46,11 +59,22 @@ class linear {
   [[nodiscard]] virtual const zeropoint::quantization_statistics* weight_statistics() const {
     return nullptr;
   }
-  /// What quantizing this input costs; nothing counted by a layer that leaves it float or that has
-  /// no one grid for it (outlier columns, scales per channel).
-  [[nodiscard]] virtual zeropoint::quantization_statistics input_statistics(
-      zeropoint::matrix_view<const float> /*x*/) const {
-    return {};
+  /// Shows what this layer makes of x before it multiplies, once; rotated layers quantize x rotated.
+  /// Not at all when the layer leaves x float or has no one grid for it (outlier columns, scales per
+  /// channel).
+  virtual void show_codes(zeropoint::matrix_view<const float> /*x*/,
+                          const code_viewer& /*see*/) const {}
+  /// What quantizing this input costs; nothing counted where show_codes() shows nothing.
+  [[nodiscard]] zeropoint::quantization_statistics input_statistics(
+      zeropoint::matrix_view<const float> x) const {
+    zeropoint::quantization_statistics cost;
+    show_codes(x, [&](auto, const auto& codes) { cost = codes.statistics; });
+    return cost;
+  }
+  /// The weights [out, in] of the layer that stands for d, such that y = (x, or what show_codes()
+  /// shows of it) * quantized^T + bias. Nothing for a layer with no one grid for its columns.
+  [[nodiscard]] virtual std::optional<split_matrix> split_weights(const dense& /*d*/) const {
+    return std::nullopt;
   }
   /// Compares a quantized layer with its float-simulated twin on this input; a float layer has none.
   virtual void check(const std::string& /*name*/, zeropoint::matrix_view<const float> /*x*/,

@@ -23,6 +23,17 @@ class integer_linear : public linear_base {
   /// The scheme of the activations.
   [[nodiscard]] const scheme& activations() const noexcept { return activations_; }
 
+  /// Code (out of the panels, drawn in kernels/kernel.hpp) and params of weight (j, k) of [out, in].
+  [[nodiscard]] std::int32_t weight_code(std::size_t j, std::size_t k) const {
+    const std::size_t nr = weights_.format().nr, group = weights_.kernel().k_group;
+    return weights_.panel(j / nr)[k / group * (nr * group) + j % nr * group + k % group];
+  }
+  [[nodiscard]] params weight_params(std::size_t j, std::size_t /*k*/) const {
+    return {scales_[scales_.size() == 1 ? 0 : j],
+            zero_points_.empty() ? 0 : zero_points_[zero_points_.size() == 1 ? 0 : j],
+            weights().qmin(), weights().qmax()};
+  }
+
   /// Activations since construction or the last reset: how many, and how many were clipped, NaN or
   /// infinite. Any thread may ask while others run the layer; a call counts when it ends.
   [[nodiscard]] activation_counts counts() const { return counts_.read(); }
@@ -105,21 +116,14 @@ class integer_linear : public linear_base {
     detail::simulate_product(
         x, bias(),
         [&](std::size_t j, std::span<float> w) {
-          const params p{scales_[scales_.size() == 1 ? 0 : j],
-                         zero_points_.empty() ? 0 : zero_points_[zero_points_.size() == 1 ? 0 : j],
-                         -128, 127};
-          for (std::size_t k = 0; k < w.size(); ++k) w[k] = dequantize(code(j, k), p);
+          for (std::size_t k = 0; k < w.size(); ++k) {
+            w[k] = dequantize(weight_code(j, k), weight_params(j, k));
+          }
         },
         result, ex);
   }
 
  private:
-  /// One code out of the panels (drawn in kernels/kernel.hpp).
-  [[nodiscard]] std::int8_t code(std::size_t j, std::size_t k) const {
-    const std::size_t nr = weights_.format().nr, group = weights_.kernel().k_group;
-    return weights_.panel(j / nr)[k / group * (nr * group) + j % nr * group + k % group];
-  }
-
   packed_weights weights_;
   std::vector<float> scales_;              ///< 1 or out
   std::vector<std::int32_t> zero_points_;  ///< none, 1 or out

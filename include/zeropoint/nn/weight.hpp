@@ -96,6 +96,7 @@ class quantized_weight {
   [[nodiscard]] std::span<const std::int32_t> zero_points() const noexcept {
     return codes_.zero_points();
   }
+  [[nodiscard]] const scheme& kind() const noexcept { return codes_.scheme(); }
   [[nodiscard]] const quantization_statistics& statistics() const noexcept { return statistics_; }
   /// Bytes in a file: codes packed to their bits output by output, a float per scale, a byte per
   /// zero point.
@@ -116,6 +117,8 @@ class linear_base {
   [[nodiscard]] std::size_t in() const noexcept { return in_; }
   [[nodiscard]] std::size_t out() const noexcept { return out_; }
   [[nodiscard]] std::span<const float> bias() const noexcept { return bias_; }
+  /// The scheme of the weights.
+  [[nodiscard]] const scheme& weights() const noexcept { return scheme_; }
   /// What quantizing the weights cost.
   [[nodiscard]] const quantization_statistics& weight_statistics() const noexcept {
     return statistics_;
@@ -128,6 +131,7 @@ class linear_base {
       : in_(w.in()),
         out_(w.out()),
         bias_(bias.begin(), bias.end()),
+        scheme_(w.kind()),
         statistics_(w.statistics()),
         stored_bytes_(w.stored_bytes()) {
     ZP_REQUIRE(bias.empty() || bias.size() == out_, "linear: ", bias.size(),
@@ -155,6 +159,7 @@ class linear_base {
  private:
   std::size_t in_, out_;
   std::vector<float> bias_;
+  scheme scheme_;
   quantization_statistics statistics_;
   std::size_t stored_bytes_;
 };

@@ -94,6 +94,15 @@ class weight_only_linear : public linear_base {
     return static_cast<double>(std::min(in(), block_depth) + blocks + 1);
   }
 
+  /// Code and params of weight (j, k) of [out, in], out of the form that the layer keeps them in.
+  [[nodiscard]] std::int32_t weight_code(std::size_t j, std::size_t k) const noexcept {
+    return codes_[(j / width * in() + k) * width + j % width];
+  }
+  [[nodiscard]] params weight_params(std::size_t j, std::size_t k) const noexcept {
+    const std::size_t at = (j / width * groups() + k / group_size_) * width + j % width;
+    return {scales_[at], static_cast<std::int32_t>(zeros_[at]), weights().qmin(), weights().qmax()};
+  }
+
   /// Bytes in memory: codes with the padding of the last panel, scales and zero points.
   [[nodiscard]] std::size_t weight_bytes() const noexcept {
     return codes_.size() + (scales_.size() + zeros_.size()) * sizeof(float);
@@ -122,11 +131,7 @@ class weight_only_linear : public linear_base {
   }
   /// All inputs of output j.
   void expand_row(std::size_t j, std::span<float> w) const noexcept {
-    const std::size_t p = j / width, lane = j % width;
-    for (std::size_t k = 0; k < in(); ++k) {
-      const std::size_t at = (p * groups() + k / group_size_) * width + lane;
-      w[k] = scales_[at] * (static_cast<float>(codes_[(p * in() + k) * width + lane]) - zeros_[at]);
-    }
+    for (std::size_t k = 0; k < in(); ++k) w[k] = dequantize(weight_code(j, k), weight_params(j, k));
   }
 
   void multiply_panel(std::size_t p, matrix_view<const float> x, matrix_view<float> y) const {
