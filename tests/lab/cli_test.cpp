@@ -1,46 +1,16 @@
 // The command line through run(), which is all that main() calls: good runs, and a table of bad
 // ones that each end with exit code 2 and exactly one line naming the thing.
-#include <lab/cli/commands.hpp>
 #include <lab/io/text.hpp>
 
+#include "lab/command.hpp"
 #include "lab/safetensors_bytes.hpp"
 #include "lab/scratch.hpp"
-#include "support/test.hpp"
 
 #include <algorithm>
-#include <iostream>
-#include <sstream>
 
 namespace {
 
-struct outcome {
-  int code = -1;
-  std::string out, err;
-};
-
-/// Swaps the buffer of a stream for its lifetime.
-class captured {
- public:
-  explicit captured(std::ostream& stream) : stream_(stream), old_(stream.rdbuf(text_.rdbuf())) {}
-  captured(const captured&) = delete;
-  captured& operator=(const captured&) = delete;
-  ~captured() { stream_.rdbuf(old_); }
-  [[nodiscard]] std::string text() const { return text_.str(); }
-
- private:
-  std::ostringstream text_;
-  std::ostream& stream_;
-  std::streambuf* old_;
-};
-
-outcome zp_lab(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "zp-lab");
-  std::vector<const char*> argv;
-  for (const auto& a : arguments) argv.push_back(a.c_str());
-  const captured out(std::cout), err(std::cerr);
-  const int code = lab::cli::run(static_cast<int>(argv.size()), argv.data());
-  return {code, out.text(), err.text()};
-}
+using test::zp_lab;
 
 const std::string gpt2 = (test::data / "gpt2").string();
 const std::string reference = (test::data / "reference.safetensors").string();
@@ -158,7 +128,7 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
     std::string expected;
   };
   for (const auto& [arguments, expected] : std::vector<bad>{
-           {{}, "no subcommand; expected perplexity"},
+           {{}, "no subcommand; expected one of perplexity"},
            {{"frobnicate"}, "frobnicate"},
            {{"--frobnicate"}, "--frobnicate"},
            {{"inspect"}, "path"},

@@ -1,44 +1,17 @@
 // zp-lab perplexity and zp-lab logits from the command line to the files they write.
+#include "command.hpp"
 #include "tiny_model.hpp"
 
-#include <lab/cli/commands.hpp>
 #include <lab/experiments/schemes.hpp>
 #include <lab/io/text.hpp>
-
-#include <iostream>
 
 namespace {
 
 using nlohmann::json;
 
-/// Exit code, standard output and standard error of zp-lab.
-struct outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-outcome zp_lab(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "zp-lab");
-  std::vector<const char*> argv;
-  for (const auto& a : arguments) argv.push_back(a.c_str());
-  std::ostringstream out, err;
-  auto *old_out = std::cout.rdbuf(out.rdbuf()), *old_err = std::cerr.rdbuf(err.rdbuf());
-  const int code = lab::cli::run(static_cast<int>(argv.size()), argv.data());
-  std::cout.rdbuf(old_out);
-  std::cerr.rdbuf(old_err);
-  return {code, out.str(), err.str()};
-}
-
-std::string some_text(std::size_t bytes) {
-  test::generator g(test::seed(41));
-  std::string text;
-  while (text.size() < bytes) {
-    text += static_cast<char>('a' + g() % 26);
-    if (g() % 6 == 0) text += ' ';
-    if (g() % 60 == 0) text += '\n';
-  }
-  return text;
-}
+using test::outcome;
+using test::some_text;
+using test::zp_lab;
 
 }  // namespace
 

@@ -98,9 +98,40 @@ TEST_CASE("A width without a Hadamard matrix is refused before any work") {
 TEST_CASE("What calibration was not asked for is missed, not read") {
   const fixture f("gpt2_tied");
   const auto seen = lab::calibrate(f.model, f.seen, f.windows, 1);
-  for (const char* name : {"w4-gptq", "w8a8-static-mse", "w8a8-static-kl"}) {
-    CHECK_THROWS_AS(lab::make_scheme(name, f.model, seen), zeropoint::error);
+  CHECK_THROWS_AS(lab::make_scheme("w4-gptq", f.model, seen), zeropoint::error);
+  for (const char* name : {"w8a8-static-kl", "w8a8-channel-simulated"}) {
+    CHECK_THROWS_AS(lab::make_scheme(name, f.model, {}), zeropoint::error);
   }
+}
+
+TEST_CASE("A table stands in for the text: the same schemes, and no others") {
+  const fixture f("gpt2_tied");
+  const auto names = parsed({"w8a8-static-kl", "w8a8-static-smooth", "w8a8-static-rotate"});
+  auto from_text = f.maker(names);
+  std::map<lab::activation_cure, lab::calibration> table;
+  for (const auto cure :
+       {lab::activation_cure::none, lab::activation_cure::smooth, lab::activation_cure::rotate}) {
+    table[cure] = from_text.seen(cure);
+  }
+  auto from_table = f.maker(names);
+  from_table.use(table);
+  const auto windows = lab::cut(lab::window_rule::chunk, f.seen.size(), 19, 19);
+  std::vector<std::vector<lab::measurement>> rows;
+  for (auto* maker : {&from_text, &from_table}) {
+    std::vector<lab::scheme_layers> schemes;
+    schemes.push_back(lab::make_scheme("fp32", f.model, {}));
+    for (const auto& n : names) schemes.push_back(maker->make(n));
+    rows.push_back(lab::measure(f.model, schemes, f.seen, windows, 1));
+  }
+  for (std::size_t r = 0; r < rows[0].size(); ++r) CHECK(rows[0][r].loss == rows[1][r].loss);
+
+  table.erase(lab::activation_cure::rotate);
+  auto without = f.maker(names);
+  without.use(table);
+  CHECK(test::contains(test::rejection([&] { return without.make(names[2]).layers.size(); }),
+                       "no rotated inputs"));
+  const auto gptq = parsed({"w4-gptq"});
+  CHECK(test::contains(test::rejection([&] { return f.maker(gptq).use(table), 0; }), "Gram"));
 }
 
 TEST_CASE("A post-norm model takes every cure but smoothing, and says so") {

@@ -9,12 +9,14 @@ namespace lab::cli {
 // Each adds its subcommand with options and a callback. A callback reports bad input by throwing
 // lab::input_error and writes its result to std::cout.
 void add_attribute(CLI::App& app);
+void add_calibrate(CLI::App& app);
+void add_diagnose(CLI::App& app);
 void add_frameworks(CLI::App& app);
 void add_gallery(CLI::App& app);
-void add_diagnose(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_perplexity(CLI::App& app);
+void add_report(CLI::App& app);
 void add_tokenize(CLI::App& app);
 
 /// Parses and runs. The exit code: 0, done; 2, the input or an option is wrong; 1, anything else

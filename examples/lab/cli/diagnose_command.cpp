@@ -12,7 +12,7 @@ namespace lab::cli {
 namespace {
 
 struct options {
-  std::string model, scheme = "w8a8-static", planted, json;
+  std::string model, scheme = "w8a8-static", table, planted, json;
   std::string text = default_text;
   std::string calibration = default_calibration;
   std::size_t max_tokens = 4096, calibration_tokens = 16384, threads = 0;
@@ -24,6 +24,7 @@ void diagnose(const options& o) {
   workload_options wanted;
   wanted.text = o.text;
   wanted.calibration = o.calibration;
+  wanted.table = o.table;
   wanted.max_tokens = o.max_tokens;
   wanted.calibration_tokens = o.calibration_tokens;
   wanted.threads = threads_or_all(o.threads);
@@ -70,6 +71,10 @@ void add_diagnose(CLI::App& app) {
       ->add_option("--calibration", o->calibration,
                    "Text for ranges (default: WikiText-2 raw "
                    "validation, a slice)")
+      ->type_name("FILE");
+  command
+      ->add_option("--calibration-table", o->table,
+                   "Take ranges from this table of zp-lab calibrate instead of a text")
       ->type_name("FILE");
   command->add_option("--max-tokens", o->max_tokens, "Look at the first N tokens of the text")
       ->capture_default_str()

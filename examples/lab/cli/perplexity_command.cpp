@@ -14,7 +14,7 @@ struct options {
   std::vector<std::string> models;
   std::string text = default_text;
   std::string calibration = default_calibration;
-  std::string schemes, protocol = "chunk", planted, json, csv;
+  std::string table, schemes, protocol = "chunk", planted, json, csv;
   std::size_t window = 0, stride = 0, max_tokens = 0, calibration_tokens = 16384, threads = 0;
   bool plain_text = false, check_parity = false;
 };
@@ -24,6 +24,7 @@ perplexity_options checked(const options& o) {
   p.models.assign(o.models.begin(), o.models.end());
   p.text = o.text;
   p.calibration = o.calibration;
+  p.table = o.table;
   p.schemes = parse_schemes(o.schemes);
   p.rule = o.protocol == "stride" ? window_rule::stride : window_rule::chunk;
   p.window = o.window;
@@ -34,6 +35,9 @@ perplexity_options checked(const options& o) {
   if (!o.planted.empty()) p.planted = plant::parse(o.planted);
   p.check_parity = o.check_parity;
   p.threads = threads_or_all(o.threads);
+  if (p.planted && !o.table.empty()) {
+    throw input_error("--calibration-table: is of the model or of its planted twin, not of both");
+  }
   if (o.stride > 0 && p.rule == window_rule::chunk) {
     throw input_error("--stride: only --protocol stride has one");
   }
@@ -87,6 +91,10 @@ void add_perplexity(CLI::App& app) {
       ->add_option("--calibration", o->calibration,
                    "Text that static schemes take their ranges from (default: WikiText-2 raw "
                    "validation, a slice)")
+      ->type_name("FILE");
+  command
+      ->add_option("--calibration-table", o->table,
+                   "Take ranges from this table of zp-lab calibrate instead of a text")
       ->type_name("FILE");
   command
       ->add_option("--schemes", o->schemes,

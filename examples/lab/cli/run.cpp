@@ -43,20 +43,25 @@ int parse_and_run(int argc, const char* const* argv) {
   add_tokenize(app);
   add_logits(app);
   add_inspect(app);
-  add_diagnose(app);
   add_attribute(app);
+  add_calibrate(app);
+  add_diagnose(app);
   add_frameworks(app);
   add_gallery(app);
+  add_report(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {
     if (problem.get_exit_code() == 0) return app.exit(problem, std::cout, std::cerr);  // --help
     return complain(wrong_input, std::string(problem.what()) + " (see --help)");
   }
-  if (app.get_subcommands().empty())
-    return complain(wrong_input,
-                    "no subcommand; expected perplexity, diagnose, attribute, frameworks, gallery, "
-                    "tokenize, logits or inspect (see --help)");
+  if (app.get_subcommands().empty()) {
+    std::string names;
+    for (const CLI::App* command : app.get_subcommands(nullptr)) {
+      names += (names.empty() ? "" : ", ") + command->get_name();
+    }
+    return complain(wrong_input, "no subcommand; expected one of " + names + " (see --help)");
+  }
   return 0;
 }
 

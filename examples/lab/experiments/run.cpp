@@ -20,7 +20,7 @@ class runner {
   study measured(const workload& w) const {
     study s = w.description;
     scheme_maker maker = w.maker(options_.schemes);
-    if (!w.seen_windows.empty()) {
+    if (w.calibrated()) {
       const auto linears = w.model.linears();
       for (std::size_t i = 0; i < linears.size(); ++i) {
         const double ratio = maker.natural().channel_ratio(i);

@@ -1,6 +1,7 @@
 // The builders behind the names.
 #include <lab/experiments/quantized_linear.hpp>
 #include <lab/experiments/schemes.hpp>
+#include <lab/models/fold.hpp>
 #include <lab/models/smooth.hpp>
 #include <zeropoint/nn/activation_methods.hpp>
 #include <zeropoint/nn/weight_methods.hpp>
@@ -207,34 +208,57 @@ scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name
   for (const scheme_name& n : names) require_cure(n, model);
 }
 
-const std::shared_ptr<const transformer>& scheme_maker::smoothed() {
-  if (!smoothed_) {
-    auto form = std::make_shared<transformer>(model_);
-    apply_smoothing(*form, natural().channel_absmax);
-    smoothed_ = std::move(form);
+const std::shared_ptr<const transformer>& scheme_maker::form(activation_cure cure) {
+  const auto [entry, is_new] = forms_.try_emplace(cure);
+  if (!is_new) return entry->second;
+  if (cure == activation_cure::smooth) {
+    auto smoothed = std::make_shared<transformer>(model_);
+    apply_smoothing(*smoothed, natural().channel_absmax);
+    entry->second = std::move(smoothed);
+  } else if (cure == activation_cure::rotate && model_.config.pre_norm) {
+    auto folded = std::make_shared<transformer>(model_);
+    fold_norms(*folded);
+    entry->second = std::move(folded);
   }
-  return smoothed_;
+  return entry->second;
 }
 
 const calibration& scheme_maker::seen(activation_cure cure) {
   const auto found = seen_.find(cure);
   if (found != seen_.end()) return found->second;
-  const transformer& form = cure == activation_cure::smooth ? *smoothed() : model_;
+  if (from_table_) {
+    throw input_error(std::string("the calibration table has no ") +
+                      (cure == activation_cure::smooth   ? "smoothed"
+                       : cure == activation_cure::rotate ? "rotated"
+                                                         : "natural") +
+                      " inputs; make it with zp-lab calibrate --schemes");
+  }
+  const auto& changed = form(cure);
   calibration_wishes wishes;
   wishes.gram = gram_ && cure == activation_cure::none;
   if (cure == activation_cure::rotate) {
     wishes.change = [](matrix_view<float> x) { rotation_of(x.cols()).apply(x); };
   }
-  return seen_[cure] = calibrate(form, ids_, windows_, threads_, wishes, report_);
+  return seen_[cure] =
+             calibrate(changed ? *changed : model_, ids_, windows_, threads_, wishes, report_);
+}
+
+void scheme_maker::use(std::map<activation_cure, calibration> seen) {
+  if (gram_) {
+    throw input_error("GPTQ and AWQ need the calibration text: a table has no Gram matrices");
+  }
+  seen_ = std::move(seen);
+  from_table_ = true;
 }
 
 scheme_layers scheme_maker::make(const scheme_name& name) {
   static const calibration nothing;
-  const transformer& form = name.cure == activation_cure::smooth ? *smoothed() : model_;
+  const std::shared_ptr<const transformer>& changed = form(name.cure);
   const bool reads = name.kind == arithmetic::calibrated ||
                      name.kind == arithmetic::channel_simulated || name.needs_gram();
-  scheme_layers made = make_scheme(name, form, reads ? seen(name.cure) : nothing);
-  if (name.cure == activation_cure::smooth) made.model = smoothed();
+  scheme_layers made =
+      make_scheme(name, changed ? *changed : model_, reads ? seen(name.cure) : nothing);
+  made.model = changed;
   return made;
 }
 

@@ -32,22 +32,28 @@ class scheme_maker {
                std::span<const std::uint32_t> ids, std::span<const window> windows,
                std::size_t threads, listener report = {});
 
+  /// From now on what calibration saw comes from here, a calibration table, and not from the text.
+  /// Throws input_error when a scheme needs Gram matrices, which tables do not hold.
+  void use(std::map<activation_cure, calibration> seen);
+
   [[nodiscard]] scheme_layers make(const scheme_name& name);
   /// What calibration sees in front of the layers of the model as it is.
   [[nodiscard]] const calibration& natural() { return seen(activation_cure::none); }
+  /// The same behind a cure. Throws input_error when a table that is in use does not have it.
+  const calibration& seen(activation_cure cure);
 
  private:
-  const calibration& seen(activation_cure cure);
-  const std::shared_ptr<const transformer>& smoothed();
+  /// The form of the model that the cure works on; null: as it is.
+  const std::shared_ptr<const transformer>& form(activation_cure cure);
 
   const transformer& model_;
   std::span<const std::uint32_t> ids_;
   std::span<const window> windows_;
   std::size_t threads_;
   listener report_;
-  bool gram_;
+  bool gram_, from_table_ = false;
   std::map<activation_cure, calibration> seen_;
-  std::shared_ptr<const transformer> smoothed_;
+  std::map<activation_cure, std::shared_ptr<const transformer>> forms_;
 };
 
 }  // namespace lab

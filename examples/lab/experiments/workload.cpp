@@ -33,7 +33,12 @@ workload_loader::workload_loader(const workload_options& options, bool calibrate
     : options_(options),
       text_(read_document(options.text, options.join_lines)),
       calibrated_(calibrated) {
-  if (calibrated) calibration_ = read_document(options.calibration, options.join_lines);
+  if (!calibrated) return;
+  if (options.table.empty()) {
+    calibration_ = read_document(options.calibration, options.join_lines);
+  } else {
+    table_ = std::make_shared<const calibration_table>(load_calibration_table(options.table));
+  }
 }
 
 workload_loader::document workload_loader::read_document(const std::filesystem::path& path,
@@ -105,6 +110,12 @@ workload workload_loader::load(const std::filesystem::path& folder) const {
   p.windows = w.windows.size();
   for (const window& one : w.windows) p.scored += one.scored;
   if (!calibrated_) return w;
+  if (table_) {
+    w.table = table_;
+    p.calibration = options_.table.filename().string();
+    p.calibration_tokens = table_->inputs.begin()->second.tokens;
+    return w;
+  }
   w.seen = encode(tokens, w.model, calibration_, std::max(options_.calibration_tokens, p.window));
   w.seen_windows =
       cut_or_complain(window_rule::chunk, calibration_.name, w.seen.size(), p, p.window);
@@ -117,12 +128,17 @@ scheme_maker workload::maker(std::span<const scheme_name> names) const {
   const std::string what = "calibrate " + description.model + ", " + description.variant;
   auto shown = std::make_shared<std::unique_ptr<progress>>();
   const std::size_t total = seen_windows.size();
-  return {
-      model, names, seen, seen_windows, description.threads, [what, shown, total](std::size_t n) {
-        if (!*shown) *shown = std::make_unique<progress>(what, total);
-        (*shown)->at(n);
-        if (n >= total) shown->reset();
-      }};
+  scheme_maker made(model, names, seen, seen_windows, description.threads,
+                    [what, shown, total](std::size_t n) {
+                      if (!*shown) *shown = std::make_unique<progress>(what, total);
+                      (*shown)->at(n);
+                      if (n >= total) shown->reset();
+                    });
+  if (table) {
+    require_fit(*table, model, description.variant);
+    made.use(table->inputs);
+  }
+  return made;
 }
 
 void workload::become(const plant& what) {

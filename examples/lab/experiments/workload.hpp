@@ -1,6 +1,7 @@
 // What an experiment works on: a model, the ids it is scored on, and those it is calibrated on.
 #pragma once
 
+#include <lab/experiments/calibration_table.hpp>
 #include <lab/experiments/schemes.hpp>
 #include <lab/io/tokenizer.hpp>
 #include <lab/models/plant.hpp>
@@ -12,6 +13,7 @@ namespace lab {
 
 struct workload_options {
   std::filesystem::path text, calibration;
+  std::filesystem::path table;  ///< a calibration table instead of the text, when not empty
   window_rule rule = window_rule::chunk;
   std::size_t window = 0;      ///< 0: the model's positions
   std::size_t stride = 0;      ///< 0: half the window
@@ -26,9 +28,12 @@ struct workload {
   transformer model;
   study description;  ///< what is known without measuring: no rows
   std::vector<std::uint32_t> ids, seen;
-  std::vector<window> windows, seen_windows;  ///< to score, to calibrate on
+  std::vector<window> windows, seen_windows;       ///< to score, to calibrate on
+  std::shared_ptr<const calibration_table> table;  ///< instead of `seen`, or null
 
-  /// Makes schemes, calibrating with progress on the terminal when one needs it.
+  [[nodiscard]] bool calibrated() const noexcept { return table || !seen_windows.empty(); }
+  /// Makes schemes, calibrating with progress on the terminal when one needs it. Throws input_error
+  /// when the table is of another model or twin.
   [[nodiscard]] scheme_maker maker(std::span<const scheme_name> names) const;
   /// Turns the model into its planted twin.
   void become(const plant& what);
@@ -37,7 +42,7 @@ struct workload {
 /// Reads the texts once, for any number of models.
 class workload_loader {
  public:
-  /// `options` has to stay. Without `calibrated` the calibration text is not touched.
+  /// `options` has to stay. Without `calibrated` the calibration text or table is not touched.
   workload_loader(const workload_options& options, bool calibrated);
   /// The natural model. Bad input is an input_error, also a plant that the model cannot take.
   [[nodiscard]] workload load(const std::filesystem::path& folder) const;
@@ -53,6 +58,7 @@ class workload_loader {
 
   const workload_options& options_;
   document text_, calibration_;
+  std::shared_ptr<const calibration_table> table_;
   bool calibrated_;
 };
 

@@ -1,0 +1,108 @@
+// zp-lab calibrate: runs the float model over a text and keeps what it saw as a table.
+#include <lab/cli/commands.hpp>
+#include <lab/cli/defaults.hpp>
+#include <lab/experiments/workload.hpp>
+
+#include <iostream>
+#include <memory>
+
+namespace lab::cli {
+namespace {
+
+struct options {
+  std::string model, planted, out, schemes = "w8a8-static";
+  std::string calibration = default_calibration;
+  std::vector<std::string> tables;
+  std::size_t calibration_tokens = 16384, threads = 0;
+  bool plain_text = false;
+};
+
+calibration_table calibrated(const options& o) {
+  workload_options wanted;
+  wanted.text = o.calibration;  // the text that is run over, and nothing is scored
+  wanted.max_tokens = o.calibration_tokens;
+  wanted.join_lines = !o.plain_text;
+  wanted.threads = threads_or_all(o.threads);
+  if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
+  const std::vector<scheme_name> names = parse_schemes(o.schemes);
+  workload w = workload_loader(wanted, false).load(o.model);
+  if (wanted.planted) w.become(*wanted.planted);
+  w.seen = w.ids;
+  w.seen_windows = w.windows;
+  const protocol& p = w.description.protocol;
+  calibration_table table;
+  table.model = w.description.model;
+  table.variant = w.description.variant;
+  for (const dense* d : w.model.linears()) table.layers.push_back(d->name);
+  scheme_maker maker = w.maker(names);
+  table.inputs[activation_cure::none] = maker.natural();
+  for (const scheme_name& n : names) {
+    if (n.cure != activation_cure::none) table.inputs[n.cure] = maker.seen(n.cure);
+  }
+  table.texts.push_back(p.text + ", " + std::to_string(maker.natural().tokens) + " tokens, ids " +
+                        p.ids_hash);
+  return table;
+}
+
+calibration_table merged(const std::vector<std::string>& files) {
+  calibration_table table = load_calibration_table(files.front());
+  for (std::size_t i = 1; i < files.size(); ++i) merge(table, load_calibration_table(files[i]));
+  return table;
+}
+
+void calibrate(const options& o) {
+  if (o.model.empty() == o.tables.empty()) {
+    throw input_error("calibrate: expected either --model or --merge");
+  }
+  const calibration_table table = o.tables.empty() ? calibrated(o) : merged(o.tables);
+  std::cout << text_of(table) << std::flush;
+  write_report(o.out, json_of(table));
+}
+
+}  // namespace
+
+void add_calibrate(CLI::App& app) {
+  auto* command = app.add_subcommand("calibrate",
+                                     "Keep what calibration sees as a table to edit and use again");
+  command->footer(
+      "The table (JSON) has for every linear layer the range of its inputs by each rule (min-max, "
+      "99.9th percentile,\nleast squared error, entropy) and the histogram they follow from. Edit "
+      "a "
+      "range and it counts. Tables of other texts\nmerge bit for bit as if all had been one run. "
+      "perplexity and diagnose read one with --calibration-table.\n"
+      "Example: zp-lab calibrate --model gpt2 --out gpt2.json\n"
+      "         zp-lab calibrate --merge a.json --merge b.json --out both.json");
+  auto o = std::make_shared<options>();
+  command->add_option("--model", o->model, "Folder of a model")->type_name("DIR");
+  command
+      ->add_option("--merge", o->tables,
+                   "Merge these tables instead of running a model; give it several times")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+  command
+      ->add_option("--calibration", o->calibration,
+                   "Text to run over (default: WikiText-2 raw validation, a slice)")
+      ->type_name("FILE");
+  command
+      ->add_option("--calibration-tokens", o->calibration_tokens,
+                   "Use the first N tokens of the text")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option(
+          "--schemes", o->schemes,
+          "Schemes that the table shall serve: those with -smooth and -rotate look at other "
+          "inputs")
+      ->capture_default_str()
+      ->type_name("A,B,...");
+  command->add_option("--plant", o->planted, "Calibrate the planted twin instead")
+      ->type_name("CHANNELS:POWER");
+  command->add_flag("--plain-text", o->plain_text,
+                    "Read the text as it is; by default lines are joined as in perplexity");
+  command->add_option("--out", o->out, "Write the table here")->required()->type_name("FILE");
+  command->add_option("--threads", o->threads, "Threads (default: all processors)")
+      ->check(CLI::Range(1, 1024));
+  command->callback([o] { calibrate(*o); });
+}
+
+}  // namespace lab::cli
