@@ -38,7 +38,7 @@ std::string line_of(const layer_diagnosis& l, int width) {
   return line + channels_text(l.shape) + "\n";
 }
 
-std::string sensitivity_of(const diagnosis& d, int width) {
+std::string sensitivity_text(const diagnosis& d, int width) {
   const std::size_t L = d.layers.size();
   const char* columns = "%-*s%11s%10s%11s%12s%10s\n";
   std::string text =
@@ -74,16 +74,14 @@ std::string text_of(const diagnosis& d) {
   text += format(columns, width, "layer", "dB", "dB", "clip %", "clip %", "used", "dB", "errors",
                  "ratio", "ratio", "kurtosis", "chan.", "channels");
   for (const layer_diagnosis& l : d.layers) text += line_of(l, width);
-  if (!d.sensitivity.empty()) text += sensitivity_of(d, width);
+  if (!d.sensitivity.empty()) text += sensitivity_text(d, width);
   return text;
 }
 
-std::string json_of(const diagnosis& d) {
-  json all = {{"protocol", protocol_of(d.study)}, {"model", d.study.model},
-              {"variant", d.study.variant},       {"scheme", d.scheme},
-              {"layers", json::array()},          {"sensitivity", json::array()}};
+json layers_of(const diagnosis& d) {
+  json all = json::array();
   for (const layer_diagnosis& l : d.layers) {
-    all["layers"].push_back(
+    all.push_back(
         {{"name", l.name},
          {"in", l.in},
          {"out", l.out},
@@ -102,12 +100,24 @@ std::string json_of(const diagnosis& d) {
          {"dead_channels", l.shape.dead_channels()},
          {"outlier_channels", l.shape.outlier_channels(16)}});
   }
+  return all;
+}
+
+json sensitivity_of(const diagnosis& d) {
+  json all = json::array();
   for (const measurement& m : d.sensitivity) {
-    all["sensitivity"].push_back({{"quantized", m.scheme},
-                                  {"delta", number(m.delta)},
-                                  {"delta_se", number(m.delta_se)},
-                                  {"kl", number(m.kl)}});
+    all.push_back({{"quantized", m.scheme},
+                   {"delta", number(m.delta)},
+                   {"delta_se", number(m.delta_se)},
+                   {"kl", number(m.kl)}});
   }
+  return all;
+}
+
+std::string json_of(const diagnosis& d) {
+  const json all = {{"protocol", protocol_of(d.study)}, {"model", d.study.model},
+                    {"variant", d.study.variant},       {"scheme", d.scheme},
+                    {"layers", layers_of(d)},           {"sensitivity", sensitivity_of(d)}};
   return dump(all, 1) + "\n";
 }
 

@@ -72,30 +72,39 @@ std::string dump(const json& j, int indent) {
   return j.dump(indent, ' ', false, json::error_handler_t::replace);
 }
 
+json model_of(const study& s) {
+  return {{"model", s.model},
+          {"variant", s.variant},
+          {"family", s.family},
+          {"parameters", s.parameters},
+          {"linear_parameters", s.linear_parameters},
+          {"planted_channels", s.planted},
+          {"outlier_layer", s.outlier_layer.empty() ? json(nullptr) : json(s.outlier_layer)},
+          {"outlier_ratio", s.outlier_layer.empty() ? json(nullptr) : number(s.outlier_ratio)},
+          {"float_kernels", s.float_kernels},
+          {"integer_kernel", s.integer_kernel},
+          {"threads", s.threads}};
+}
+
+json rows_of(const study& s) {
+  json rows = json::array();
+  for (const measurement& m : s.rows) {
+    json row = json::object();
+    for (const column& c : columns()) row[c.name] = c.value(m);
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
 std::string json_of(std::span<const study> studies) {
   json all = {{"protocol", json::object()}, {"rows", json::array()}};
   if (!studies.empty()) all["protocol"] = protocol_of(studies[0]);
   json& models = all["protocol"]["models"] = json::array();
   for (const study& s : studies) {
-    json entry = {
-        {"model", s.model},
-        {"variant", s.variant},
-        {"family", s.family},
-        {"parameters", s.parameters},
-        {"linear_parameters", s.linear_parameters},
-        {"planted_channels", s.planted},
-        {"outlier_layer", s.outlier_layer.empty() ? json(nullptr) : json(s.outlier_layer)},
-        {"outlier_ratio", s.outlier_layer.empty() ? json(nullptr) : number(s.outlier_ratio)},
-        {"float_kernels", s.float_kernels},
-        {"integer_kernel", s.integer_kernel},
-        {"threads", s.threads}};
+    json entry = model_of(s);
     entry.update(protocol_of(s));
     models.push_back(std::move(entry));
-    for (const measurement& m : s.rows) {
-      json row = json::object();
-      for (const column& c : columns()) row[c.name] = c.value(m);
-      all["rows"].push_back(std::move(row));
-    }
+    for (json& row : rows_of(s)) all["rows"].push_back(std::move(row));
   }
   return dump(all, 1) + "\n";
 }

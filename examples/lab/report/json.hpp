@@ -13,6 +13,10 @@ using json = nlohmann::ordered_json;
 [[nodiscard]] json number(double x);
 /// Rule, window, texts and their hashes.
 [[nodiscard]] json protocol_of(const study& s);
+/// What the model is and what computed it.
+[[nodiscard]] json model_of(const study& s);
+/// An object per row.
+[[nodiscard]] json rows_of(const study& s);
 /// Replaces what is not UTF-8 (a folder may be called anything).
 [[nodiscard]] std::string dump(const json& j, int indent);
 

@@ -1,0 +1,152 @@
+// zp-lab report: everything about one model on one page, for a browser, a terminal or a program.
+#include <lab/cli/commands.hpp>
+#include <lab/cli/defaults.hpp>
+#include <lab/report/page.hpp>
+
+#include <algorithm>
+#include <iostream>
+#include <memory>
+
+namespace lab::cli {
+namespace {
+
+constexpr const char* report_schemes =
+    "fp32,w8,w4-g32,w8a8-dynamic,w8a8-dynamic-token,w8a8-static,w8a8-static-smooth,w8a8-outlier";
+
+struct options {
+  std::string model, schemes, scheme = "w8a8-static", planted, out, markdown, json;
+  std::string text = default_text;
+  std::string calibration = default_calibration;
+  std::size_t max_tokens = 8192, examine_tokens = 2048, calibration_tokens = 16384, threads = 0;
+};
+
+/// One word of a command line, quoted where a shell would make something else of it.
+std::string shell_word(const std::string& word) {
+  const auto harmless = [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+           std::string_view("._-/,:+").find(c) != std::string_view::npos;
+  };
+  if (!word.empty() && std::all_of(word.begin(), word.end(), harmless)) return word;
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+std::string command_of(const options& o, const page& p) {
+  std::string text = "zp-lab report --model " + shell_word(p.study().model) + " --schemes ";
+  for (const measurement& m : p.study().rows) {
+    text += (m.scheme == "fp32" ? "" : ",") + m.scheme;
+  }
+  text += " --scheme " + p.diagnosis.scheme;
+  const lab::protocol& how = p.study().protocol;
+  text += " --text " + shell_word(how.text);
+  if (how.calibration_tokens > 0) {
+    text += " --calibration " + shell_word(how.calibration) + " --calibration-tokens " +
+            std::to_string(how.calibration_tokens);
+  }
+  text += " --max-tokens " + std::to_string(o.max_tokens) + " --examine-tokens " +
+          std::to_string(o.examine_tokens);
+  if (!o.planted.empty()) text += " --plant " + o.planted;
+  return text + " -o report.html";
+}
+
+/// Schemes that were not asked for by name and that the model cannot have are left out.
+std::vector<scheme_name> chosen_schemes(const options& o, const workload& w,
+                                        std::vector<std::string>& notes) {
+  if (!o.schemes.empty()) return parse_schemes(o.schemes);
+  std::vector<scheme_name> chosen;
+  for (const scheme_name& name : parse_schemes(report_schemes)) {
+    try {
+      (void)w.maker(std::span(&name, 1));
+      chosen.push_back(name);
+    } catch (const input_error& problem) {
+      notes.push_back(std::string("Left out: ") + problem.what() + ".");
+    }
+  }
+  return chosen;
+}
+
+void report(const options& o) {
+  if (o.out.empty() && o.markdown.empty() && o.json.empty()) {
+    throw input_error("report: nothing to write; expected --out, --markdown or --json");
+  }
+  page_wishes wishes;
+  wishes.scheme = parse_scheme(o.scheme);
+  wishes.examined_tokens = o.examine_tokens;
+  wishes.threads = threads_or_all(o.threads);
+  auto asked = parse_schemes(o.schemes.empty() ? report_schemes : o.schemes);
+  asked.push_back(wishes.scheme);
+  workload_options wanted;
+  wanted.text = o.text;
+  wanted.calibration = o.calibration;
+  wanted.max_tokens = o.max_tokens;
+  wanted.calibration_tokens = o.calibration_tokens;
+  wanted.threads = wishes.threads;
+  if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
+  const bool calibrated = std::any_of(asked.begin(), asked.end(),
+                                      [](const scheme_name& n) { return n.needs_calibration(); });
+  workload w = workload_loader(wanted, calibrated).load(o.model);
+  if (wanted.planted) w.become(*wanted.planted);
+  std::vector<std::string> notes;
+  wishes.schemes = chosen_schemes(o, w, notes);
+  page p = make_page(w, wishes);
+  p.notes.insert(p.notes.begin(), notes.begin(), notes.end());
+  p.command = command_of(o, p);
+  write_report(o.out, html_of(p));
+  write_report(o.json, json_of(p));
+  if (o.markdown == "-") {
+    std::cout << markdown_of(p) << std::flush;
+  } else {
+    write_report(o.markdown, markdown_of(p));
+  }
+}
+
+}  // namespace
+
+void add_report(CLI::App& app) {
+  auto* command = app.add_subcommand("report", "Everything about one model on one page");
+  command->footer(
+      std::string("Schemes by default: ") + report_schemes +
+      "\nThe page is one file without scripts: it opens from disk, in light and dark, and "
+      "prints.\n"
+      "Example: zp-lab report --model gpt2 -o report.html --markdown -");
+  auto o = std::make_shared<options>();
+  command->add_option("--model", o->model, "Folder of a model")->required()->type_name("DIR");
+  command->add_option("-o,--out", o->out, "Write the page as HTML")->type_name("FILE");
+  command->add_option("--markdown", o->markdown, "Write it as Markdown; - is standard output")
+      ->type_name("FILE");
+  command->add_option("--json", o->json, "Write all numbers as JSON")->type_name("FILE");
+  command
+      ->add_option("--schemes", o->schemes,
+                   "Schemes of the table, separated by commas (default: eight, see below)")
+      ->type_name("A,B,...");
+  command->add_option("--scheme", o->scheme, "The scheme that is looked at layer by layer")
+      ->capture_default_str()
+      ->type_name("NAME");
+  command->add_option("--plant", o->planted, "Report on the planted twin instead")
+      ->type_name("CHANNELS:POWER");
+  command->add_option("--text", o->text, "Text to score (default: WikiText-2 raw test)")
+      ->type_name("FILE");
+  command
+      ->add_option("--calibration", o->calibration,
+                   "Text for ranges (default: WikiText-2 raw validation, a slice)")
+      ->type_name("FILE");
+  command->add_option("--max-tokens", o->max_tokens, "Score the first N tokens of the text")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--examine-tokens", o->examine_tokens,
+                   "Look at layers on the first N of these tokens, at least a window")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command
+      ->add_option("--calibration-tokens", o->calibration_tokens,
+                   "Use the first N tokens of the calibration text")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--threads", o->threads, "Threads (default: all processors)")
+      ->check(CLI::Range(1, 1024));
+  command->callback([o] { report(*o); });
+}
+
+}  // namespace lab::cli
