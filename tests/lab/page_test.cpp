@@ -126,6 +126,7 @@ TEST_CASE("HTML, Markdown and JSON carry the same numbers, the same bytes every 
   REQUIRE(j["sensitivity"].size() == 18);
   REQUIRE(j["ranges"].size() == 8);
   REQUIRE(j["distributions"].size() == 3);
+  REQUIRE(j["attribution"].size() == 8);
   std::vector<std::string> numbers;
   for (const auto& row : j["rows"]) {
     numbers.push_back(lab::format("%.4f", row["loss"].get<double>()));
@@ -142,6 +143,10 @@ TEST_CASE("HTML, Markdown and JSON carry the same numbers, the same bytes every 
   }
   for (std::size_t i = 1; i < j["sensitivity"].size(); ++i) {
     numbers.push_back(lab::format("%+.5f", j["sensitivity"][i]["delta"].get<double>()));
+  }
+  for (const auto& layer : j["attribution"]) {
+    numbers.push_back(lab::format("%.6f", layer["kl"]["input rounding"]["mean"].get<double>()));
+    numbers.push_back(lab::format("%.6f", layer["total_kl"]["se"].get<double>()));
   }
   for (const auto& range : j["ranges"]) {
     numbers.push_back(lab::format("%.5g", range["min_max"][0].get<double>()));
@@ -171,7 +176,7 @@ TEST_CASE("HTML, Markdown and JSON carry the same numbers, the same bytes every 
   CHECK(contains(markdown, "`a<script>alert(1)<\\|''\"&_*`"));
 }
 
-TEST_CASE("Markdown on standard output, other schemes, nothing measured twice") {
+TEST_CASE("Markdown on standard output, weights only") {
   const files f("opt");
   const outcome o = zp_lab(f.command({"--schemes", "w8", "--scheme", "w4-g32-gptq", "--markdown",
                                       "-", "--json", f.path("r.json")}));
@@ -189,14 +194,25 @@ TEST_CASE("Markdown on standard output, other schemes, nothing measured twice") 
   CHECK(j["distributions"][0]["weights"]["after"].size() == 15);
 }
 
-TEST_CASE("A watched scheme has no sensitivities, and the page says so") {
+TEST_CASE("What cannot be measured is left out, and the page says so") {
   const files f("gpt2");
-  const outcome o =
-      zp_lab(f.command({"--schemes", "w8", "--scheme", "w8a8-static-watch", "--markdown", "-"}));
-  INFO(o.err);
-  REQUIRE(o.code == 0);
-  CHECK(contains(o.out, "No sensitivity of single layers"));
-  CHECK(!contains(o.out, "What each layer costs"));
+  const auto run = [&](const std::string& scheme) {
+    const outcome o = zp_lab(f.command({"--schemes", "w8", "--scheme", scheme, "--markdown", "-"}));
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    return o.out;
+  };
+  const std::string watched = run("w8a8-static-watch");
+  CHECK(contains(watched, "No sensitivity of single layers"));
+  CHECK(!contains(watched, "What each layer costs"));
+  const std::string outliers = run("w8a8-outlier");
+  CHECK(contains(outliers, "No attribution of w8a8-outlier"));
+  CHECK(contains(outliers, "What each layer costs"));
+  for (const std::string& text : {watched, outliers}) {
+    CHECK(!contains(text, "Where the damage comes from"));
+  }
+  const std::string exact = run("fp32");
+  CHECK(!contains(exact, "Values and their grid"));
 }
 
 TEST_CASE("Bad options are one line and exit code 2") {

@@ -14,7 +14,7 @@ constexpr const char* report_schemes =
     "fp32,w8,w4-g32,w8a8-dynamic,w8a8-dynamic-token,w8a8-static,w8a8-static-smooth,w8a8-outlier";
 
 struct options {
-  std::string model, schemes, scheme = "w8a8-static", planted, out, markdown, json;
+  std::string model, schemes, scheme = "w8a8-static", table, planted, out, markdown, json;
   std::string text = default_text;
   std::string calibration = default_calibration;
   std::size_t max_tokens = 8192, examine_tokens = 2048, calibration_tokens = 16384, threads = 0;
@@ -40,7 +40,10 @@ std::string command_of(const options& o, const page& p) {
   text += " --scheme " + p.diagnosis.scheme;
   const lab::protocol& how = p.study().protocol;
   text += " --text " + shell_word(how.text);
-  if (how.calibration_tokens > 0) {
+  if (!o.table.empty()) {
+    text +=
+        " --calibration-table " + shell_word(std::filesystem::path(o.table).filename().string());
+  } else if (how.calibration_tokens > 0) {
     text += " --calibration " + shell_word(how.calibration) + " --calibration-tokens " +
             std::to_string(how.calibration_tokens);
   }
@@ -79,6 +82,7 @@ void report(const options& o) {
   workload_options wanted;
   wanted.text = o.text;
   wanted.calibration = o.calibration;
+  wanted.table = o.table;
   wanted.max_tokens = o.max_tokens;
   wanted.calibration_tokens = o.calibration_tokens;
   wanted.threads = wishes.threads;
@@ -130,6 +134,10 @@ void add_report(CLI::App& app) {
   command
       ->add_option("--calibration", o->calibration,
                    "Text for ranges (default: WikiText-2 raw validation, a slice)")
+      ->type_name("FILE");
+  command
+      ->add_option("--calibration-table", o->table,
+                   "Take ranges from this table of zp-lab calibrate instead of a text")
       ->type_name("FILE");
   command->add_option("--max-tokens", o->max_tokens, "Score the first N tokens of the text")
       ->capture_default_str()

@@ -52,8 +52,7 @@ section schemes_section(const page& p) {
       {"Loss in nats per token, and what each scheme adds to it on the same tokens; the whiskers "
        "are one standard error over windows. KL is the divergence from the float model's "
        "distribution: unlike a difference of losses it cannot come out negative by luck. "
-       "Embeddings, "
-       "norms, attention products and the head stay float."});
+       "Embeddings, norms, attention products and the head stay float."});
   table t{"All schemes",
           {{"scheme", cell_kind::name},
            {"loss", cell_kind::number},
@@ -84,10 +83,9 @@ section depth_section(const page& p) {
       {"Under ", named(p.diagnosis.scheme),
        ". SQNR is signal over quantization error, in dB: 6 dB more is half the error, below 10 dB "
        "little is left. \"Alone\" gives a layer the float model's input: the error it makes "
-       "itself. "
-       "\"With all errors\" gives it what the quantized layers before it made. A layer whose "
-       "weights "
-       "and inputs look fine but whose output does not has spent its grid on a few channels."});
+       "itself. \"With all errors\" gives it what the quantized layers before it made. A layer "
+       "whose weights and inputs look fine but whose output does not has spent its grid on a few "
+       "channels."});
   table t{"All layers",
           {{"layer", cell_kind::name},
            {"weights dB", cell_kind::number},
@@ -128,15 +126,13 @@ section channels_section(const page& p) {
   section s{"channels", {"Magnitude of every input channel"}, {}, {}};
   s.text.push_back(
       {"The largest |x| of each channel over that of the layer's median channel; from six times on "
-       "a "
-       "channel counts as an outlier and has a dot. One scale for all channels has to reach the "
+       "a channel counts as an outlier and has a dot. One scale for all channels has to reach the "
        "largest, so an outlier of a hundred times the median leaves the median channel two or "
-       "three "
-       "codes."});
+       "three codes."});
   if (!p.study().planted.empty()) {
     s.text.push_back(
-        {"The outliers of this twin are planted: norms scale these channels up and the "
-         "weights behind them down, so that the float function stays the same."});
+        {"The outliers of this twin are planted: norms scale these channels up and the weights "
+         "behind them down, so that the float function stays the same."});
   }
   table t{"Outlier channels",
           {{"layer", cell_kind::name},
@@ -226,12 +222,9 @@ std::vector<section> grid_sections(const page& p) {
   section s{"grid", {"Values and their grid"}, {}, {}};
   s.text.push_back(
       {"The layers whose own output error is largest, in the middle, and smallest. Values are "
-       "counted "
-       "in steps of their grid, so that one picture holds weights with a scale per channel: bars "
-       "are "
-       "the codes after quantization, the outline is the density before. Counts of a whole grid "
-       "are on "
-       "a log axis; below that of the inputs is its busiest part."});
+       "counted in steps of their grid, so that one picture holds weights with a scale per "
+       "channel: bars are the codes after quantization, the outline is the density before. Counts "
+       "of a whole grid are on a log axis; below that of the inputs is its busiest part."});
   std::vector<section> all = {std::move(s)};
   for (const layer_distribution& d : p.distributions) {
     if (!d.inputs.empty()) all.push_back(histogram_section(d, true));

@@ -17,9 +17,9 @@ section sensitivity_section(const page& p) {
   section s{"sensitivity", {"What each layer costs"}, {}, {}};
   s.text.push_back(
       {"Loss with one layer under ", named(p.diagnosis.scheme),
-       " and all others float (alone), and the reverse (all but this one). What a layer "
-       "costs alone says which to cure first; where all but one is much better than the "
-       "whole scheme, curing that one pays by itself."});
+       " and all others float (alone), and the reverse (all but this one). What a layer costs "
+       "alone says which to cure first; where all but one is much better than the whole scheme, "
+       "curing that one pays by itself."});
   table t{"Sensitivity",
           {{"layer", cell_kind::name},
            {"alone", cell_kind::number},
@@ -53,14 +53,26 @@ section sensitivity_section(const page& p) {
 section attribution_section(const page& p) {
   section s{"attribution", {"Where the damage comes from"}, {}, {}};
   s.text.push_back(
-      {"The predicted cost of each layer alone, split over its four errors: rounding and clipping "
-       "of "
-       "weights and of inputs. Predicted from gradients of the float model in " +
-           grouped(p.attribution_windows) + " windows, without running ",
-       named(p.diagnosis.scheme),
-       "; to second order, so that it fails where the damage is large. The measured KL of each "
-       "layer "
-       "alone stands beside it as the check."});
+      {"The predicted cost of each layer alone, split over its four errors: rounding "
+       "and clipping of weights and of inputs. Predicted from gradients of the float "
+       "model in " +
+           grouped(p.attribution_windows) + " windows of ",
+       named(p.attribution_text), ", without running ", named(p.diagnosis.scheme),
+       "; to second order, so that it fails where the damage is large. The measured "
+       "KL of each layer alone, on the examined text, stands beside it as the "
+       "check."});
+  std::array<double, error_sources> sums{};
+  double all = 0;
+  for (const layer_attribution& a : p.attribution) {
+    for (std::size_t k = 0; k < error_sources; ++k) sums[k] += a.kl[k].mean;
+    all += a.total_kl.mean;
+  }
+  std::string shares;
+  for (std::size_t k = 0; k < error_sources && all > 0; ++k) {
+    shares += (k > 0 ? ", " : "") + std::string(name(static_cast<error_source>(k))) +
+              format(" %.1f %%", 100 * sums[k] / all);
+  }
+  if (!shares.empty()) s.text.push_back({"Over all layers: " + shares + "."});
   table t{"KL by source, nats per token", {{"layer", cell_kind::name}}, {}};
   for (std::size_t k = 0; k < error_sources; ++k) {
     t.columns.emplace_back(std::string(name(static_cast<error_source>(k))), cell_kind::number);
@@ -118,8 +130,8 @@ section protocol_section(const page& p) {
   const lab::study& st = p.study();
   const lab::protocol& how = st.protocol;
   s.text.push_back(
-      {"Numbers depend on the model, the texts, the protocol and the kind of float "
-       "kernels; not on the number of threads, nor on the integer kernel."});
+      {"Numbers depend on the model, the texts, the protocol and the kind of float kernels; not on "
+       "the number of threads, nor on the integer kernel."});
   table t{"Protocol", {{"what", cell_kind::text}, {"value", cell_kind::name}}, {}};
   const auto row = [&](const char* what, std::string value) {
     t.rows.push_back({what, std::move(value)});
@@ -146,7 +158,7 @@ section protocol_section(const page& p) {
         how.calibration + ", its first " + grouped(how.calibration_tokens) + " tokens");
   }
   if (!p.attribution.empty()) {
-    row("attribution", grouped(p.attribution_windows) + " windows, " +
+    row("attribution", p.attribution_text + ", " + grouped(p.attribution_windows) + " windows, " +
                            std::to_string(p.attributed.samples) + " draws of labels each");
   }
   if (!st.planted.empty()) {

@@ -71,8 +71,8 @@ figures channel_figures(const page& p) {
   constexpr std::size_t most_cells = 128;
   heat_map m{
       "Largest value of every input channel",
-      "A row per layer, a cell per channel or group of neighbouring channels in the class of "
-      "the largest of them; dots mark outlier channels.",
+      "A row per layer, a cell per channel or group of neighbouring channels in the class of the "
+      "largest of them; dots mark outlier channels.",
       "channels from first to last; neighbours share a cell, which has the class of the largest",
       channel_classes(),
       channel_outliers,

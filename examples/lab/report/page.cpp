@@ -1,4 +1,5 @@
 // One measurement after another, and what has to be said beside them.
+#include <lab/io/error.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/io/text.hpp>
 #include <lab/report/page.hpp>
@@ -63,6 +64,7 @@ class gatherer {
     measure_rows();
     examine();
     sensitivity();
+    attribution();
     ranges();
     page_.weights_hash = hash_of(w_.model);
     page_.version = std::to_string(ZP_VERSION_MAJOR) + "." + std::to_string(ZP_VERSION_MINOR) +
@@ -123,8 +125,26 @@ class gatherer {
         w_.model, scheme, w_.ids, windows_, wishes_.threads, [&](std::size_t n) { shown.at(n); });
   }
 
+  /// On the calibration text, and the same number of windows as everything else.
+  void attribution() {
+    const bool apart = !w_.seen_windows.empty();
+    const std::span<const window> all = apart ? w_.seen_windows : w_.windows;
+    const auto windows = all.first(std::min(windows_.size(), all.size()));
+    const lab::protocol& how = page_.study().protocol;
+    try {
+      progress shown("attribute " + wishes_.scheme.text, windows.size());
+      page_.attribution = attribute(
+          w_.model, maker_.make(wishes_.scheme), apart ? w_.seen : w_.ids, windows, wishes_.threads,
+          [&](std::size_t n) { shown.at(n); }, page_.attributed);
+      page_.attribution_windows = windows.size();
+      page_.attribution_text = apart ? how.calibration : how.text;
+    } catch (const input_error& problem) {
+      page_.notes.push_back(std::string("No ") + problem.what() + ".");
+    }
+  }
+
   void ranges() {
-    if (w_.seen_windows.empty()) return;
+    if (!w_.calibrated()) return;
     const calibration& seen = maker_.natural();
     const auto linears = w_.model.linears();
     for (std::size_t i = 0; i < linears.size(); ++i) {

@@ -23,6 +23,7 @@ struct page {
   std::vector<layer_range> ranges;                        ///< empty without calibration
   std::vector<layer_distribution> distributions;          ///< of a few layers
   std::vector<layer_attribution> attribution;             ///< empty where there is none
+  std::string attribution_text;                           ///< file that it was predicted from
   std::size_t attribution_windows = 0;
   attribution_options attributed;
   std::string weights_hash;        ///< FNV-1a 64 of the model's float32 weights

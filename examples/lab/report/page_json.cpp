@@ -78,6 +78,7 @@ std::string json_of(const page& p) {
                    {"zeropoint", p.version},
                    {"compiler", p.compiler},
                    {"weights_fnv1a64", p.weights_hash},
+                   {"attribution_text", p.attribution_text},
                    {"attribution_windows", p.attribution_windows},
                    {"attribution_samples", p.attributed.samples},
                    {"attribution_seed", p.attributed.seed}};
