@@ -4,7 +4,7 @@
 //   math     what quantization means: params, rounding, statistics, observers, matrices
 //   kernels  what a processor can do: one tile of integer products
 //   gemm     where the two meet: pack once, multiply for ever
-//   nn       linear layers, and the methods that make quantization cost them less
+//   nn       linear layers and attention, and the methods that make quantization cost them less
 #pragma once
 
 #include <zeropoint/version.hpp>
@@ -37,6 +37,7 @@
 #include <zeropoint/gemm/gemv.hpp>
 
 #include <zeropoint/nn/linear.hpp>
+#include <zeropoint/nn/attention.hpp>
 #include <zeropoint/nn/activation_methods.hpp>
 #include <zeropoint/nn/weight_methods.hpp>
 // clang-format on
