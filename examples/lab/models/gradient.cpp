@@ -205,68 +205,94 @@ matrix tape::loss_gradients(std::size_t scored, std::size_t samples, std::uint64
   return all;
 }
 
+/// The stacked gradients on their way back, in what the names of the forward pass hold.
+struct tape::stack {
+  stack(const model_config& c, std::size_t rows)
+      : x(rows, c.width),
+        h(rows, c.width),
+        part(rows, c.width),
+        mixed(rows, c.width),
+        qkv(rows, 3 * c.width),
+        inner(rows, c.ffn) {}
+
+  struct buffer {
+    buffer(std::size_t rows, std::size_t cols)
+        : memory(rows * cols), view(memory.data(), rows, cols) {}
+    aligned_buffer<float> memory;
+    matrix_view<float> view;
+  };
+  buffer x;  ///< in the residual stream
+  buffer h;  ///< in the input of a half block
+  buffer part, mixed, qkv, inner;
+};
+
+void tape::norm_before(const norm& n, std::size_t which, matrix_view<float> g) const {
+  norm_back(n, model_->config.norm_eps, norm_inputs_[which].view(), g);
+}
+
+/// g.h, in the input of a half block, joins g.x, which came past it.
+void tape::join(const norm& n, std::size_t which, stack& g) const {
+  if (model_->config.pre_norm) norm_before(n, which, g.h.view);
+  best_float_kernels().add(g.h.memory.size(), g.h.memory.data(), g.x.memory.data());
+}
+
+void tape::backward_mlp(std::size_t layer, std::size_t fc1, stack& g, const visitor& visit) const {
+  const block& b = model_->blocks[layer];
+  if (!model_->config.pre_norm) norm_before(b.mlp_norm, 2 * layer + 1, g.x.view);
+  visit(fc1 + 1, g.x.view);
+  multiply_back(b.fc2, g.x.view, g.inner.memory.data());
+  activate_back(model_->config.act, output(fc1), g.inner.view);
+  visit(fc1, g.inner.view);
+  multiply_back(b.fc1, g.inner.view, g.h.memory.data());
+  join(b.mlp_norm, 2 * layer + 1, g);
+}
+
+void tape::backward_attention(std::size_t layer, std::size_t first, stack& g,
+                              const visitor& visit) const {
+  const block& b = model_->blocks[layer];
+  const std::size_t T = ids_.size(), row = g.qkv.view.cols(), out = first + b.qkv.size();
+  if (!model_->config.pre_norm) norm_before(b.attention_norm, 2 * layer, g.x.view);
+  visit(out, g.x.view);
+  multiply_back(b.attention_out, g.x.view, g.mixed.memory.data());
+  std::vector<float> qkv(T * row);
+  for (std::size_t i = first, column = 0; i < out; column += output(i++).cols()) {
+    for (std::size_t t = 0; t < T; ++t) {
+      std::copy_n(output(i).row(t).data(), output(i).cols(), qkv.data() + t * row + column);
+    }
+  }
+  attend_back(model_->config, layer, {qkv.data(), T, row}, input(out), g.mixed.view, g.qkv.view);
+  for (std::size_t i = first, column = 0; i < out; column += output(i++).cols()) {
+    const matrix_view<const float> part(g.qkv.memory.data() + column, g.qkv.view.rows(),
+                                        output(i).cols(), row);
+    visit(i, part);
+    auto& into = i == first ? g.h : g.part;
+    multiply_back(b.qkv[i - first], part, into.memory.data());
+    if (i == first) continue;
+    best_float_kernels().add(into.memory.size(), into.memory.data(), g.h.memory.data());
+  }
+  join(b.attention_norm, 2 * layer, g);
+}
+
 void tape::backward(matrix_view<const float> d_hidden, const visitor& visit) const {
   const transformer& m = *model_;
-  const model_config& c = m.config;
-  const std::size_t T = ids_.size(), C = c.width, N = d_hidden.rows();
-  ZP_REQUIRE(d_hidden.cols() == c.embed_width && N % T == 0, "backward: gradients of ", N, " x ",
-             d_hidden.cols(), " for a window of ", T, " x ", c.embed_width);
-  const float_kernels& k = best_float_kernels();
-  aligned_buffer<float> x_memory(N * C), h_memory(N * C), mixed_memory(N * C);
-  aligned_buffer<float> qkv_memory(N * 3 * C), inner_memory(N * c.ffn), part(N * C);
-  const matrix_view<float> dx(x_memory.data(), N, C), dh(h_memory.data(), N, C);
-  const matrix_view<float> d_mixed(mixed_memory.data(), N, C), inner(inner_memory.data(), N, c.ffn);
-  const matrix_view<float> d_qkv(qkv_memory.data(), N, 3 * C);
+  const std::size_t T = ids_.size(), N = d_hidden.rows();
+  ZP_REQUIRE(d_hidden.cols() == m.config.embed_width && N % T == 0, "backward: gradients of ", N,
+             " x ", d_hidden.cols(), " for a window of ", T, " x ", m.config.embed_width);
+  stack g(m.config, N);
   if (m.project_out) {
-    multiply_back(*m.project_out, d_hidden, dx.data());
+    multiply_back(*m.project_out, d_hidden, g.x.memory.data());
   } else {
-    for (std::size_t i = 0; i < N; ++i) std::copy_n(d_hidden.row(i).data(), C, dx.row(i).data());
+    for (std::size_t i = 0; i < N; ++i) {
+      std::copy_n(d_hidden.row(i).data(), d_hidden.cols(), g.x.view.row(i).data());
+    }
   }
-  if (m.final_norm) norm_back(*m.final_norm, c.norm_eps, norm_inputs_.back().view(), dx);
+  if (m.final_norm) norm_before(*m.final_norm, norm_inputs_.size() - 1, g.x.view);
   std::size_t next = inputs_.size();
   for (std::size_t layer = m.blocks.size(); layer-- > 0;) {
-    const block& b = m.blocks[layer];
-    const auto norm_before = [&](const norm& n, std::size_t which, matrix_view<float> g) {
-      norm_back(n, c.norm_eps, norm_inputs_[2 * layer + which].view(), g);
-    };
-    // dh, in the input of a half block, joins dx, which came past it.
-    const auto join = [&](const norm& n, std::size_t which) {
-      if (c.pre_norm) norm_before(n, which, dh);
-      k.add(N * C, dh.data(), dx.data());
-    };
-    if (!c.pre_norm) norm_before(b.mlp_norm, 1, dx);
-    visit(--next, dx);
-    multiply_back(b.fc2, dx, inner.data());
-    --next;
-    activate_back(c.act, output(next), inner);
-    visit(next, inner);
-    multiply_back(b.fc1, inner, dh.data());
-    join(b.mlp_norm, 1);
-
-    if (!c.pre_norm) norm_before(b.attention_norm, 0, dx);
-    visit(--next, dx);
-    multiply_back(b.attention_out, dx, d_mixed.data());
-    const matrix_view<const float> mixed = input(next);
-    next -= b.qkv.size();
-    matrix joined{std::vector<float>(T * 3 * C), T, 3 * C};
-    std::size_t column = 0;
-    for (std::size_t i = 0; i < b.qkv.size(); ++i) {
-      for (std::size_t t = 0; t < T; ++t) {
-        std::copy_n(output(next + i).row(t).data(), b.qkv[i].out,
-                    joined.values.data() + t * 3 * C + column);
-      }
-      column += b.qkv[i].out;
-    }
-    attend_back(c, layer, joined.view(), mixed, d_mixed, d_qkv);
-    column = 0;
-    for (std::size_t i = 0; i < b.qkv.size(); ++i) {
-      const matrix_view<const float> g(d_qkv.data() + column, N, b.qkv[i].out, 3 * C);
-      visit(next + i, g);
-      multiply_back(b.qkv[i], g, i == 0 ? dh.data() : part.data());
-      if (i > 0) k.add(N * C, part.data(), dh.data());
-      column += b.qkv[i].out;
-    }
-    join(b.attention_norm, 0);
+    next -= 2;
+    backward_mlp(layer, next, g, visit);
+    next -= m.blocks[layer].qkv.size() + 1;
+    backward_attention(layer, next, g, visit);
   }
 }
 

@@ -40,7 +40,14 @@ class tape {
   void backward(zeropoint::matrix_view<const float> d_hidden, const visitor& visit) const;
 
  private:
+  struct stack;
+
   void keep_norm_inputs(workspace& w);
+  void norm_before(const norm& n, std::size_t which, zeropoint::matrix_view<float> g) const;
+  void join(const norm& n, std::size_t which, stack& g) const;
+  void backward_mlp(std::size_t layer, std::size_t fc1, stack& g, const visitor& visit) const;
+  void backward_attention(std::size_t layer, std::size_t first, stack& g,
+                          const visitor& visit) const;
 
   const transformer* model_;
   std::span<const std::uint32_t> ids_;

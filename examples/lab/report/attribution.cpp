@@ -21,8 +21,8 @@ std::vector<std::size_t> by_damage(std::span<const double> damage) {
 }
 
 std::string cell(const estimate& e) {
-  if (e.mean == 0 && !(e.se > 0)) return format("%17s", "-");
-  return format("%9.3f +-%6.3f", 1e3 * e.mean, 1e3 * e.se);
+  if (e.mean == 0 && !(e.se > 0)) return format("%16s", "-");
+  return format("%8.3f +-%6.3f", 1e3 * e.mean, 1e3 * e.se);
 }
 
 template <class Parts, class Total>
@@ -31,9 +31,9 @@ std::string table_of(const attribution_study& a, const std::string& title,
                      Total&& total) {
   std::string text = "\n" + title + "\n" + format("%-*s", width, "layer");
   for (std::size_t c = 0; c < error_sources; ++c) {
-    text += format("%17s", std::string(name(static_cast<error_source>(c))).c_str());
+    text += format("%16s", std::string(name(static_cast<error_source>(c))).c_str());
   }
-  text += format("%17s\n", "all");
+  text += format("%16s\n", "all");
   for (const std::size_t l : order) {
     text += format("%-*s", width, a.layers[l].name.c_str());
     for (const estimate& e : parts(a.layers[l])) text += cell(e);
@@ -62,7 +62,7 @@ std::string check_of(const attribution_study& a, int width) {
   std::string text =
       "\ncheck: layers that make up 80 % of the measured KL, each quantized alone, on " +
       a.study.protocol.text + "\n";
-  const char* columns = "%-*s%17s%10s%7s%17s%17s%7s\n";
+  const char* columns = "%-*s%16s%10s%7s%16s%16s%7s\n";
   text += format(columns, width, "", "KL", "KL", "", "loss", "loss", "");
   text += format(columns, width, "layer", "predicted", "measured", "ratio", "predicted", "measured",
                  "ratio");
@@ -74,7 +74,7 @@ std::string check_of(const attribution_study& a, int width) {
             cell({m.delta, m.delta_se}) + ratio(p.total_loss.mean, m.delta) + "\n";
   }
   const auto line = [&](const char* what, double kl, double measured) {
-    text += format("%-*s%9.3f%18.3f", width, what, 1e3 * kl, 1e3 * measured) + ratio(kl, measured) +
+    text += format("%-*s%8.3f%18.3f", width, what, 1e3 * kl, 1e3 * measured) + ratio(kl, measured) +
             "\n";
   };
   double alone = 0;
