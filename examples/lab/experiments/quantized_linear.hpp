@@ -103,9 +103,15 @@ class quantized_linear final : public linear {
   }
   std::optional<split_matrix> split_weights(const dense& d) const override {
     using core = std::decay_t<decltype(innermost(layer_))>;
-    constexpr bool integer = requires(const core& c) { c.counts(); };
-    constexpr bool fixed = requires(const core& c) { c.activation_params(); };
-    constexpr bool dynamic = requires(const core& c) { c.tokens(); };
+    constexpr bool integer = requires(const core& c) {
+      c.counts();
+    };
+    constexpr bool fixed = requires(const core& c) {
+      c.activation_params();
+    };
+    constexpr bool dynamic = requires(const core& c) {
+      c.tokens();
+    };
     if constexpr (!integer || fixed || dynamic) {
       return split_weights_of(layer_, innermost(layer_), d);
     }
