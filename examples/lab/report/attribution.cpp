@@ -22,7 +22,7 @@ std::vector<std::size_t> by_damage(std::span<const double> damage) {
 
 std::string cell(const estimate& e) {
   if (e.mean == 0 && !(e.se > 0)) return format("%16s", "-");
-  return format("%8.3f +-%6.3f", 1e3 * e.mean, 1e3 * e.se);
+  return format("%7.3f +-%6.3f", 1e3 * e.mean, 1e3 * e.se);
 }
 
 template <class Parts, class Total>
@@ -69,12 +69,13 @@ std::string check_of(const attribution_study& a, int width) {
   for (const std::size_t l : most_damaged(a, 0.8)) {
     const layer_attribution& p = a.layers[l];
     const measurement& m = a.sensitivity[1 + l];
-    text += format("%-*s", width, p.name.c_str()) + cell(p.total_kl) +
-            format("%10.3f", 1e3 * m.kl) + ratio(p.total_kl.mean, m.kl) + cell(p.total_loss) +
-            cell({m.delta, m.delta_se}) + ratio(p.total_loss.mean, m.delta) + "\n";
+    text +=
+        format("%-*s", width, p.name.c_str()) + cell(p.total_kl) + format("%10.3f", 1e3 * m.kl) +
+        ratio(p.total_kl.mean, m.kl) + cell(p.total_loss) + cell({m.delta, m.delta_se}) +
+        (std::fabs(m.delta) > m.delta_se ? ratio(p.total_loss.mean, m.delta) : ratio(0, 0)) + "\n";
   }
   const auto line = [&](const char* what, double kl, double measured) {
-    text += format("%-*s%8.3f%18.3f", width, what, 1e3 * kl, 1e3 * measured) + ratio(kl, measured) +
+    text += format("%-*s%7.3f%19.3f", width, what, 1e3 * kl, 1e3 * measured) + ratio(kl, measured) +
             "\n";
   };
   double alone = 0;
