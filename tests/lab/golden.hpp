@@ -28,11 +28,12 @@ inline std::vector<std::uint32_t> golden_ids(const std::string& name) {
 
 /// Logits [T, V] of one window.
 inline std::vector<float> logits_of(const lab::transformer& m, const lab::linear_set& layers,
-                                    std::span<const std::uint32_t> ids) {
+                                    std::span<const std::uint32_t> ids,
+                                    lab::attention_kind attention = lab::attention_kind::floats) {
   const std::size_t T = ids.size(), E = m.config.embed_width, V = m.config.vocab;
   std::vector<float> hidden(T * E), logits(T * V);
   lab::workspace w(m.config, T);
-  lab::forward(m, layers, ids, w, {hidden.data(), T, E});
+  lab::forward(m, layers, ids, w, {hidden.data(), T, E}, attention);
   lab::apply_head(m, {hidden.data(), T, E}, {logits.data(), T, V});
   return logits;
 }

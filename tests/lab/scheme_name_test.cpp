@@ -81,6 +81,25 @@ TEST_CASE("Activations") {
   CHECK(parse_scheme("w8a8-channel-simulated").needs_calibration());
 }
 
+TEST_CASE("Attention") {
+  const auto attention = [](const std::string& text) { return parse_scheme(text).attention; };
+  for (const char* plain :
+       {"fp32", "f16", "bf16", "w8", "w4-g32-affine-gptq", "w3-awq", "w8a8-dynamic",
+        "w8a8-dynamic-token-rotate", "w8a8-static", "w8a8-static-kl-smooth-watch", "w8a8-outlier",
+        "w8a8-channel-simulated"}) {
+    INFO(plain);
+    CHECK(attention(plain) == attention_kind::floats);
+    CHECK(attention(std::string(plain) + "-kv8") == attention_kind::int8_cache);
+    const auto s = parse_scheme(std::string(plain) + "-attn8"), without = parse_scheme(plain);
+    CHECK(s.attention == attention_kind::int8);
+    CHECK(s.kind == without.kind);
+    CHECK(s.method == without.method);
+    CHECK(s.cure == without.cure);
+    CHECK(s.watched == without.watched);
+    CHECK(s.needs_calibration() == without.needs_calibration());
+  }
+}
+
 TEST_CASE("What is not a scheme is refused with the grammar") {
   for (const char* bad : {"w9",
                           "w1",
@@ -115,7 +134,15 @@ TEST_CASE("What is not a scheme is refused with the grammar") {
                           "w8,",
                           ",w8",
                           "w8,,f16",
-                          "w8a8-static-smooth-rotate"}) {
+                          "w8a8-static-smooth-rotate",
+                          "kv8",
+                          "attn8",
+                          "fp32-kv4",
+                          "fp32-kv8-attn8",
+                          "fp32-attn8-attn8",
+                          "w8a8-dynamic-attn8-token",
+                          "w8-kv8-gptq",
+                          "w8a8-attn8"}) {
     INFO(bad);
     const auto text = test::rejection([&] { return parse_schemes(bad); });
     CHECK(test::contains(text, "--schemes: "));

@@ -25,7 +25,10 @@ const std::vector<std::string> cured = {"w8a8-static-mse",
                                         "w4-g8-affine-gptq",
                                         "w3-channel-gptq",
                                         "w4-g8-affine-awq",
-                                        "w8a8-channel-simulated"};
+                                        "w8a8-channel-simulated",
+                                        "w8a8-dynamic-token-attn8",
+                                        "w8a8-static-smooth-attn8",
+                                        "w4-g8-kv8"};
 
 std::vector<lab::scheme_name> parsed(const std::vector<std::string>& texts) {
   std::vector<lab::scheme_name> names;

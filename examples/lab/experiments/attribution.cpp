@@ -147,6 +147,10 @@ std::vector<layer_weights> split_all(const transformer& form, const scheme_layer
     throw input_error("attribution of " + scheme.name +
                       ": watched layers change with what they see, so they have no one error");
   }
+  if (scheme.attention != attention_kind::floats) {
+    throw input_error("attribution of " + scheme.name +
+                      ": only errors of linear layers are attributed; expected float attention");
+  }
   const auto linears = form.linears();
   std::vector<layer_weights> all(linears.size());
   for (std::size_t l = 0; l < all.size(); ++l) {

@@ -89,7 +89,7 @@ class borrowed_linear final : public linear {
   const linear* inner_;
 };
 
-std::vector<layer_diagnosis> diagnose_window(const transformer& form, const linear_set& layers,
+std::vector<layer_diagnosis> diagnose_window(const transformer& form, const scheme_layers& scheme,
                                              std::span<const std::uint32_t> ids) {
   const auto linears = form.linears();
   std::vector<matrix> x(linears.size()), y(linears.size());
@@ -97,13 +97,13 @@ std::vector<layer_diagnosis> diagnose_window(const transformer& form, const line
   linear_set recorded, compared;
   for (std::size_t i = 0; i < linears.size(); ++i) {
     recorded.push_back(std::make_unique<recorded_linear>(*linears[i], x[i], y[i]));
-    compared.push_back(std::make_unique<compared_linear>(*layers[i], x[i], y[i], result[i]));
+    compared.push_back(std::make_unique<compared_linear>(*scheme.layers[i], x[i], y[i], result[i]));
   }
   const std::size_t width = form.config.embed_width;
   workspace scratch(form.config, ids.size());
   std::vector<float> hidden(ids.size() * width);
   forward(form, recorded, ids, scratch, {hidden.data(), ids.size(), width});
-  forward(form, compared, ids, scratch, {hidden.data(), ids.size(), width});
+  forward(form, compared, ids, scratch, {hidden.data(), ids.size(), width}, scheme.attention);
   return result;
 }
 
@@ -173,7 +173,7 @@ std::vector<layer_diagnosis> diagnose(const transformer& model, const scheme_lay
     std::vector<std::vector<layer_diagnosis>> parts(count);
     parallel_for(at_once, count, [&](std::size_t i) {
       const window& w = windows[first + i];
-      parts[i] = diagnose_window(form, scheme.layers, ids.subspan(w.first, w.size));
+      parts[i] = diagnose_window(form, scheme, ids.subspan(w.first, w.size));
     });
     for (const auto& part : parts) {
       for (std::size_t l = 0; l < all.size(); ++l) merge(all[l], part[l]);
@@ -196,10 +196,11 @@ std::vector<measurement> measure_sensitivity(const transformer& model, const sch
   const std::size_t L = scheme.layers.size();
   const auto linears = form.linears();
   const linear_set floats = float_linears(form), reference = float_linears(model);
-  const auto mixed = [&](std::string name, auto&& layer) {
+  const auto mixed = [&](std::string name, attention_kind attention, auto&& layer) {
     scheme_layers s;
     s.name = std::move(name);
     s.model = scheme.model;
+    s.attention = attention;
     for (std::size_t i = 0; i < L; ++i) {
       s.layers.push_back(std::make_unique<borrowed_linear>(layer(i)));
     }
@@ -212,13 +213,14 @@ std::vector<measurement> measure_sensitivity(const transformer& model, const sch
   const auto row = [&](std::size_t r) {
     const std::size_t l = (r - 1) % L;
     if (r == 2 * L + 1) {
-      return mixed("all", [&](std::size_t i) -> const linear& { return quantized_if(true, i); });
+      return mixed("all", scheme.attention,
+                   [&](std::size_t i) -> const linear& { return quantized_if(true, i); });
     }
     if (r <= L) {
-      return mixed("only " + linears[l]->name,
+      return mixed("only " + linears[l]->name, attention_kind::floats,
                    [&](std::size_t i) -> const linear& { return quantized_if(i == l, i); });
     }
-    return mixed("all but " + linears[l]->name,
+    return mixed("all but " + linears[l]->name, scheme.attention,
                  [&](std::size_t i) -> const linear& { return quantized_if(i != l, i); });
   };
   constexpr std::size_t at_once = 7;
@@ -226,7 +228,8 @@ std::vector<measurement> measure_sensitivity(const transformer& model, const sch
   for (std::size_t first = 1; first <= 2 * L + 1; first += at_once) {
     std::vector<scheme_layers> some;
     // The reference is the model as it is.
-    some.push_back(mixed("fp32", [&](std::size_t i) -> const linear& { return *reference[i]; }));
+    some.push_back(mixed("fp32", attention_kind::floats,
+                         [&](std::size_t i) -> const linear& { return *reference[i]; }));
     some[0].model = nullptr;
     for (std::size_t r = first; r < std::min(first + at_once, 2 * L + 2); ++r) {
       some.push_back(row(r));

@@ -53,8 +53,8 @@ struct layer_diagnosis {
     const std::function<void(std::size_t)>& report = {});
 
 /// What each layer costs by itself: rows[0] is fp32; rows[1 + i] has layer i of the scheme and floats
-/// everywhere else; rows[1 + L + i] the reverse, layer i float; the last row the whole scheme. Throws
-/// input_error for watched layers, which would carry over what they saw from row to row.
+/// everywhere else, in attention too; rows[1 + L + i] the reverse, layer i float; the last row the
+/// whole scheme. Throws input_error for watched layers, which would carry over what they saw from row to row.
 [[nodiscard]] std::vector<measurement> measure_sensitivity(
     const transformer& model, const scheme_layers& scheme, std::span<const std::uint32_t> ids,
     std::span<const window> windows, std::size_t threads,

@@ -36,7 +36,7 @@ zeropoint::parity_checker check_parity(const transformer& model, const scheme_la
   workspace scratch(model.config, window.size());
   std::vector<float> hidden(window.size() * model.config.embed_width);
   forward(scheme.form_of(model), checked, window, scratch,
-          {hidden.data(), window.size(), model.config.embed_width});
+          {hidden.data(), window.size(), model.config.embed_width}, scheme.attention);
   return checker;
 }
 

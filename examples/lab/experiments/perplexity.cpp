@@ -99,7 +99,7 @@ class experiment {
     const window& w = windows_[index];
     auto scratch = workspaces_.take([&] { return workspace(model_.config, longest_); });
     forward(schemes_[s].form_of(model_), schemes_[s].layers, ids_.subspan(w.first, w.size),
-            *scratch, hidden(s, i, count, w));
+            *scratch, hidden(s, i, count, w), schemes_[s].attention);
     workspaces_.give_back(std::move(scratch));
   }
 

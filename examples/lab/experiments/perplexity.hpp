@@ -14,10 +14,11 @@
 
 namespace lab {
 
-/// One way to compute the linear layers; made by schemes.hpp.
+/// One way to compute the linear layers and attention; made by schemes.hpp.
 struct scheme_layers {
   std::string name;
   linear_set layers;
+  attention_kind attention = attention_kind::floats;
   /// The form of the model that the layers belong to, when a cure has changed its norms; null: the
   /// model as it is.
   std::shared_ptr<const transformer> model;

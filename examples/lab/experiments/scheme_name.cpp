@@ -14,7 +14,8 @@ constexpr const char* grammar =
     "(no "
     "-awq with -tensor), "
     "w8a8-dynamic[-token][-smooth|-rotate], "
-    "w8a8-static[-p99.9|-mse|-kl][-smooth|-rotate][-watch], w8a8-outlier or w8a8-channel-simulated";
+    "w8a8-static[-p99.9|-mse|-kl][-smooth|-rotate][-watch], w8a8-outlier or "
+    "w8a8-channel-simulated, each perhaps with -kv8 or -attn8 at the end";
 
 /// The words between the dashes, front to back.
 class words {
@@ -100,7 +101,7 @@ bool parse_activations(words& w, scheme_name& s) {
   return true;
 }
 
-bool parse(words& w, scheme_name& s) {
+bool parse_linears(words& w, scheme_name& s) {
   if (w.take("fp32")) return true;
   if (w.take("f16")) {
     s.kind = arithmetic::f16;
@@ -120,6 +121,20 @@ bool parse(words& w, scheme_name& s) {
   return true;
 }
 
+void parse_attention(words& w, scheme_name& s) {
+  if (w.take("kv8")) {
+    s.attention = attention_kind::int8_cache;
+  } else if (w.take("attn8")) {
+    s.attention = attention_kind::int8;
+  }
+}
+
+bool parse(words& w, scheme_name& s) {
+  if (!parse_linears(w, s)) return false;
+  parse_attention(w, s);
+  return w.done();
+}
+
 }  // namespace
 
 bool scheme_name::needs_calibration() const noexcept {
@@ -131,7 +146,7 @@ scheme_name parse_scheme(std::string_view text) {
   scheme_name s;
   s.text = text;
   words w(text);
-  if (!parse(w, s) || !w.done()) {
+  if (!parse(w, s)) {
     throw input_error("--schemes: " + in_quotes(text) + " is not a scheme" + grammar);
   }
   return s;

@@ -9,10 +9,16 @@
 //   w8a8-outlier                                    LLM.int8(): columns with outliers stay float
 //   w8a8-channel-simulated                          a scale per channel: an upper bound, no GEMM can do it
 //
+// Each may end in one of
+//
+//   -kv8                                            keys and values cached in int8
+//   -attn8                                          that, and the two products of attention in int8
+//
 // gN is a scale per N inputs (g32, g64, g128, ...); without a granularity a scale per output channel.
 // Grids are symmetric unless -affine. There is no -awq with -tensor.
 #pragma once
 
+#include <lab/models/attention.hpp>
 #include <zeropoint/nn/weight.hpp>
 
 #include <string>
@@ -47,6 +53,7 @@ struct scheme_name {
   range_rule range = range_rule::min_max;
   activation_cure cure = activation_cure::none;
   bool watched = false;
+  attention_kind attention = attention_kind::floats;
 
   [[nodiscard]] bool quantizes_activations() const noexcept { return kind >= arithmetic::dynamic; }
   /// Whether the layers are made from what calibration saw.

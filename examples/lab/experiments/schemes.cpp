@@ -23,6 +23,7 @@ class builder {
  public:
   builder(const scheme_name& name, const transformer& model) : linears_(model.linears()) {
     result_.name = name.text;
+    result_.attention = name.attention;
   }
 
   template <class Layer>

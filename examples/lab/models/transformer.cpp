@@ -11,8 +11,6 @@ using zeropoint::matrix_view;
 
 namespace {
 
-constexpr std::size_t attention_block = 64;  // queries that share one product with their keys
-
 void normalise(const norm& n, float epsilon, matrix_view<const float> x, matrix_view<float> y) {
   best_float_kernels().layer_norm(
       x.rows(), x.cols(), x.data(), x.stride(), n.gain.empty() ? nullptr : n.gain.data(),
@@ -28,26 +26,6 @@ void activate(activation a, std::span<float> x) {
       return k.relu(x.size(), x.data());
     case activation::gelu:
       for (float& v : x) v = 0.5f * v * (1.0f + std::erf(v * 0.70710678118654752f));
-  }
-}
-
-// Causal attention of every head: qkv [T, 3C] -> mixed [T, C]. A block of queries meets only the
-// keys up to its last query; scores is [attention_block, T].
-void attend(const model_config& c, std::size_t layer, matrix_view<const float> qkv, float* scores,
-            matrix_view<float> mixed) {
-  const float_kernels& k = best_float_kernels();
-  const std::size_t T = qkv.rows(), d = c.head_width();
-  const float scale = attention_scale(c, layer);
-  for (std::size_t head = 0; head < c.heads; ++head) {
-    const float *q = qkv.data() + head * d, *keys = q + c.width, *values = keys + c.width;
-    for (std::size_t i = 0; i < T; i += attention_block) {
-      const std::size_t rows = std::min(attention_block, T - i), seen = i + rows;
-      k.multiply_nt(rows, seen, d, q + i * qkv.stride(), qkv.stride(), keys, qkv.stride(), nullptr,
-                    scores, seen);
-      k.causal_softmax(rows, seen, i, scale, scores, seen);
-      k.multiply_nn(rows, d, seen, scores, seen, values, qkv.stride(),
-                    mixed.data() + i * mixed.stride() + head * d, mixed.stride());
-    }
   }
 }
 
@@ -109,12 +87,6 @@ workspace::workspace(const model_config& c, std::size_t tokens)
       inner(tokens * c.ffn),
       scores(attention_block * tokens) {}
 
-float attention_scale(const model_config& c, std::size_t layer) {
-  float scale = c.scale_attention ? 1.0f / std::sqrt(static_cast<float>(c.head_width())) : 1.0f;
-  if (c.scale_by_inverse_layer) scale /= static_cast<float>(layer + 1);
-  return scale;
-}
-
 void check_window(const transformer& model, std::span<const std::uint32_t> ids) {
   if (ids.empty() || ids.size() > model.config.positions) {
     throw input_error("a window of " + std::to_string(ids.size()) +
@@ -141,7 +113,7 @@ void embed(const transformer& m, std::span<const std::uint32_t> ids, workspace& 
 }
 
 void forward(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
-             workspace& w, matrix_view<float> hidden) {
+             workspace& w, matrix_view<float> hidden, attention_kind attention) {
   check_window(m, ids);
   const model_config& c = m.config;
   const std::size_t T = ids.size(), C = c.width;
@@ -162,7 +134,7 @@ void forward(const transformer& m, const linear_set& layers, std::span<const std
                             matrix_view<float>(w.qkv.data() + column, T, d.out, 3 * C));
       column += d.out;
     }
-    attend(c, layer, matrix_view<const float>(w.qkv.data(), T, 3 * C), w.scores.data(), mixed);
+    attend(c, layer, attention, {w.qkv.data(), T, 3 * C}, w.scores.data(), mixed);
     layers[next++]->apply(mixed, h);
     best_float_kernels().add(T * C, h.data(), x.data());
     if (!c.pre_norm) normalise(b.attention_norm, c.norm_eps, x, x);

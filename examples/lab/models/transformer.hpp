@@ -5,11 +5,11 @@
 //   pre-norm block            x += out(attention(qkv(norm(x))));  x += fc2(act(fc1(norm(x))))
 //   post-norm (OPT-350m)      x = norm(x + out(attention(qkv(x)))); x = norm(x + fc2(act(fc1(x))))
 //
-// B windows, T tokens, C width, V vocabulary. Linear layers of the blocks are replaceable; embedding,
-// norms, attention products and head are always float.
+// B windows, T tokens, C width, V vocabulary. Linear layers of the blocks are replaceable, attention
+// can be in int8 (attention.hpp); embedding, norms and head are always float.
 #pragma once
 
-#include <lab/io/config.hpp>
+#include <lab/models/attention.hpp>
 #include <lab/models/linear.hpp>
 #include <zeropoint/base/aligned_buffer.hpp>
 
@@ -55,9 +55,6 @@ struct workspace {
   zeropoint::aligned_buffer<float> x, h, qkv, mixed, inner, scores;
 };
 
-/// What the scores of a block's attention are multiplied by.
-[[nodiscard]] float attention_scale(const model_config& config, std::size_t layer);
-
 /// What goes into the first block, x [T, C] without stride: tokens (through project_in) and
 /// positions. ids as check_window() wants them; overwrites w.h.
 void embed(const transformer& model, std::span<const std::uint32_t> ids, workspace& w,
@@ -67,7 +64,8 @@ void embed(const transformer& model, std::span<const std::uint32_t> ids, workspa
 /// of the head. T = ids.size() is 1..positions; ids are checked against the vocabulary. Runs on the
 /// calling thread; equal inputs give equal bits, whatever runs beside it.
 void forward(const transformer& model, const linear_set& layers, std::span<const std::uint32_t> ids,
-             workspace& w, zeropoint::matrix_view<float> hidden);
+             workspace& w, zeropoint::matrix_view<float> hidden,
+             attention_kind attention = attention_kind::floats);
 
 /// logits [rows, V] = hidden [rows, E] * head^T. Callers cut rows into blocks of `head_block` from
 /// the window's first row, so that bits do not depend on which rows they want.

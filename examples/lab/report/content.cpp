@@ -52,7 +52,8 @@ section schemes_section(const page& p) {
       {"Loss in nats per token, and what each scheme adds to it on the same tokens; the whiskers "
        "are one standard error over windows. KL is the divergence from the float model's "
        "distribution: unlike a difference of losses it cannot come out negative by luck. "
-       "Embeddings, norms, attention products and the head stay float."});
+       "Embeddings, norms and the head stay float, and attention unless a name ends in -kv8 or "
+       "-attn8."});
   table t{"All schemes",
           {{"scheme", cell_kind::name},
            {"loss", cell_kind::number},
