@@ -95,7 +95,7 @@ class row_drawing {
                              (c_.unit.empty() ? "" : " (" + c_.unit + ")");
     const double zero = c_.scale == axis::kind::log ? left_ : x_of(0);
     const double height = c_.lanes ? lane_height - 2 : 12;
-    if (c_.series[m.series].form == shape::bar) {
+    if (c_.series[m.series].form == shape::bar && m.value != 0) {
       const double length = std::max(std::fabs(x - zero), 1.0);
       out_.rect(std::min(x, zero), y - height / 2, length, height, "bar " + style, hint);
     }

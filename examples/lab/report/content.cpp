@@ -18,6 +18,16 @@ const layer_diagnosis& worst_layer(const page& p) {
   });
 }
 
+bool quantizes_inputs(const page& p) {
+  const auto& layers = p.diagnosis.layers;
+  return std::any_of(layers.begin(), layers.end(),
+                     [](const layer_diagnosis& l) { return l.input.count > 0; });
+}
+
+std::string megabytes(std::uint64_t bytes) {
+  return fixed(static_cast<double>(bytes) * 1e-6, 2);
+}
+
 std::vector<fact> facts_of(const page& p) {
   const measurement &exact = p.study().rows.front(), &looked_at = p.examined();
   const layer_diagnosis& worst = worst_layer(p);
@@ -30,13 +40,17 @@ std::vector<fact> facts_of(const page& p) {
       {"float32 perplexity",
        format("%.3f", exact.ppl),
        {format("%.4f nats per token over ", exact.loss) + grouped(exact.tokens) + " tokens"}},
-      {"cost of " + looked_at.scheme,
-       format("%+.4f nats", looked_at.delta),
+      {"cost of " + looked_at.scheme + ", nats",
+       signed_fixed(looked_at.delta, 4),
        {"standard error " + fixed(looked_at.delta_se, 4) +
         format("; perplexity %.2f", looked_at.ppl)}},
-      {"activations outside their grid",
-       percent(looked_at.clipped),
-       {"of those that ", named(looked_at.scheme), " quantizes"}},
+      quantizes_inputs(p)
+          ? fact{"activations outside their grid",
+                 percent(looked_at.clipped),
+                 {"of those that ", named(looked_at.scheme), " quantizes"}}
+          : fact{"size of the linear layers",
+                 megabytes(looked_at.weight_bytes) + " MB",
+                 {"in a file; float32 takes " + megabytes(exact.weight_bytes) + " MB"}},
       {"worst layer by itself",
        decibels(worst.local.sqnr_db()) + " dB",
        {"signal over error at the output of ", named(worst.name)}},
@@ -67,12 +81,12 @@ section schemes_section(const page& p) {
           {}};
   for (const measurement& m : p.study().rows) {
     const bool reference = m.scheme == "fp32";
-    t.rows.push_back({m.scheme, fixed(m.loss, 4), reference ? "-" : format("%+.5f", m.delta),
+    t.rows.push_back({m.scheme, fixed(m.loss, 4), reference ? "-" : signed_fixed(m.delta, 5),
                       reference ? "-" : fixed(m.delta_se, 5), fixed(m.ppl, 3),
                       reference ? "-" : fixed(std::max(0.0, m.kl), 6),
                       reference ? "-" : fixed(100 * m.top1, 2),
                       m.scheme.starts_with("w8a8") ? fixed(100 * m.clipped, 4) : "-",
-                      fixed(static_cast<double>(m.weight_bytes) * 1e-6, 2)});
+                      megabytes(m.weight_bytes)});
   }
   s.tables.push_back(std::move(t));
   return s;

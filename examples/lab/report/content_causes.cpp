@@ -33,7 +33,7 @@ section sensitivity_section(const page& p) {
   const auto& rows = p.diagnosis.sensitivity;
   const std::size_t L = p.diagnosis.layers.size();
   const auto cells = [](const measurement& m) {
-    return std::vector<std::string>{format("%+.5f", m.delta), fixed(m.delta_se, 5),
+    return std::vector<std::string>{signed_fixed(m.delta, 5), fixed(m.delta_se, 5),
                                     fixed(std::max(0.0, m.kl), 6)};
   };
   for (std::size_t i = 0; i < L; ++i) {

@@ -13,6 +13,12 @@ namespace lab {
   return std::isfinite(x) ? format("%.*f", digits, x) : std::string("-");
 }
 
+/// With its sign, but no "-0.000".
+[[nodiscard]] inline std::string signed_fixed(double x, int digits) {
+  if (!std::isfinite(x)) return "-";
+  return format("%+.*f", digits, std::fabs(x) < 0.5 * std::pow(10.0, -digits) ? 0.0 : x);
+}
+
 /// Of a share, with as many digits as it needs to differ from zero.
 [[nodiscard]] inline std::string percent(double share) {
   if (share == 0) return "0 %";

@@ -31,7 +31,7 @@ figures scheme_figures(const page& p) {
                false};
   for (const measurement& m : p.study().rows) {
     if (m.scheme == "fp32") continue;
-    loss.rows.push_back({m.scheme, {{0, m.delta, m.delta_se}}, format("%+.4f", m.delta)});
+    loss.rows.push_back({m.scheme, {{0, m.delta, m.delta_se}}, signed_fixed(m.delta, 4)});
     kl.rows.push_back({m.scheme, {{0, m.kl, 0}}, fixed(std::max(0.0, m.kl), 5)});
   }
   if (loss.rows.empty()) return {};
@@ -64,6 +64,10 @@ figures depth_figures(const page& p) {
     c.lines[2].values.push_back(l.weight.count > 0 ? l.weight.sqnr_db() : std::nan(""));
     c.lines[3].values.push_back(l.input.count > 0 ? l.input.sqnr_db() : std::nan(""));
   }
+  std::erase_if(c.lines, [](const line_chart::line& l) {
+    return std::none_of(l.values.begin(), l.values.end(),
+                        [](double v) { return std::isfinite(v); });
+  });
   return {draw(c)};
 }
 
@@ -177,32 +181,37 @@ figures sensitivity_figures(const page& p) {
     const measurement &alone = rows[1 + i], &without = rows[1 + L + i];
     loss.rows.push_back({p.diagnosis.layers[i].name,
                          {{0, alone.delta, alone.delta_se}, {1, without.delta, without.delta_se}},
-                         format("%+.4f", alone.delta)});
+                         signed_fixed(alone.delta, 4)});
   }
   return {draw(loss)};
 }
 
 figures attribution_figures(const page& p) {
-  row_chart c{"Predicted KL of each layer by source of error",
-              "Four bars per layer, rounding and clipping of weights and inputs, with whiskers of "
-              "one standard error; a ring for the measured KL.",
-              "nats per token",
-              axis::kind::symlog,
-              {},
-              {},
-              true};
+  row_chart c{
+      "Predicted KL of each layer by source of error",
+      "A bar per layer and source, rounding and clipping of weights and inputs, with whiskers of "
+      "one standard error; a ring for the measured KL.",
+      "nats per token",
+      axis::kind::symlog,
+      {},
+      {},
+      true};
+  std::vector<std::size_t> sources;  // those that do anything in some layer
   for (std::size_t k = 0; k < error_sources; ++k) {
+    const auto present = [&](const layer_attribution& a) { return a.kl[k].mean != 0; };
+    if (std::none_of(p.attribution.begin(), p.attribution.end(), present)) continue;
+    sources.push_back(k);
     c.series.push_back({std::string(name(static_cast<error_source>(k))), shape::bar});
   }
   const bool measured = !p.diagnosis.sensitivity.empty();
-  if (measured) c.series.push_back({"measured, all sources", shape::ring});
+  if (measured) c.series.push_back({"measured", shape::ring});
   for (std::size_t i = 0; i < p.attribution.size(); ++i) {
     const layer_attribution& a = p.attribution[i];
     row_chart::row row{a.name, {}, fixed(a.total_kl.mean, 5)};
-    for (std::size_t k = 0; k < error_sources; ++k) {
-      row.marks.push_back({k, a.kl[k].mean, a.kl[k].se});
+    for (std::size_t s = 0; s < sources.size(); ++s) {
+      row.marks.push_back({s, a.kl[sources[s]].mean, a.kl[sources[s]].se});
     }
-    if (measured) row.marks.push_back({error_sources, p.diagnosis.sensitivity[1 + i].kl, 0});
+    if (measured) row.marks.push_back({sources.size(), p.diagnosis.sensitivity[1 + i].kl, 0});
     c.rows.push_back(std::move(row));
   }
   return {draw(c)};
