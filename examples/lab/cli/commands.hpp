@@ -9,6 +9,7 @@ namespace lab::cli {
 // Each adds its subcommand with options and a callback. A callback reports bad input by throwing
 // lab::input_error and writes its result to std::cout.
 void add_attribute(CLI::App& app);
+void add_budget(CLI::App& app);
 void add_calibrate(CLI::App& app);
 void add_diagnose(CLI::App& app);
 void add_frameworks(CLI::App& app);
@@ -18,6 +19,7 @@ void add_logits(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_report(CLI::App& app);
 void add_tokenize(CLI::App& app);
+void add_weights(CLI::App& app);
 
 /// Parses and runs. The exit code: 0, done; 2, the input or an option is wrong; 1, anything else
 /// that failed. A failure is one line on standard error.

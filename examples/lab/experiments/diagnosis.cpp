@@ -1,6 +1,7 @@
 // Each window runs twice: through the float model, which leaves the inputs and outputs of its layers
 // behind, and through the scheme, whose layers compare themselves with them.
 #include <lab/experiments/diagnosis.hpp>
+#include <lab/experiments/sweep.hpp>
 #include <lab/io/error.hpp>
 #include <lab/models/parallel.hpp>
 #include <lab/models/recording.hpp>
@@ -76,17 +77,6 @@ class compared_linear final : public linear {
   const linear* inner_;
   const matrix *x_, *y_;
   layer_diagnosis* into_;
-};
-
-class borrowed_linear final : public linear {
- public:
-  explicit borrowed_linear(const linear& inner) : inner_(&inner) {}
-  void apply(matrix_view<const float> x, matrix_view<float> y) const override {
-    inner_->apply(x, y);
-  }
-
- private:
-  const linear* inner_;
 };
 
 std::vector<layer_diagnosis> diagnose_window(const transformer& form, const scheme_layers& scheme,
@@ -195,52 +185,26 @@ std::vector<measurement> measure_sensitivity(const transformer& model, const sch
   const transformer& form = scheme.form_of(model);
   const std::size_t L = scheme.layers.size();
   const auto linears = form.linears();
-  const linear_set floats = float_linears(form), reference = float_linears(model);
-  const auto mixed = [&](std::string name, attention_kind attention, auto&& layer) {
-    scheme_layers s;
-    s.name = std::move(name);
+  const linear_set floats = float_linears(form);
+  const auto mixed = [&](std::string name, attention_kind attention, auto&& is_quantized) {
+    scheme_layers s = borrowed(std::move(name), L, [&](std::size_t i) {
+      return is_quantized(i) ? scheme.layers[i].get() : floats[i].get();
+    });
     s.model = scheme.model;
     s.attention = attention;
-    for (std::size_t i = 0; i < L; ++i) {
-      s.layers.push_back(std::make_unique<borrowed_linear>(layer(i)));
-    }
     return s;
   };
-  const auto quantized_if = [&](bool quantized, std::size_t i) -> const linear& {
-    return quantized ? *scheme.layers[i] : *floats[i];
-  };
-  // Row r of the result; a few at a time, since the hidden states of all would not fit.
   const auto row = [&](std::size_t r) {
-    const std::size_t l = (r - 1) % L;
-    if (r == 2 * L + 1) {
-      return mixed("all", scheme.attention,
-                   [&](std::size_t i) -> const linear& { return quantized_if(true, i); });
-    }
-    if (r <= L) {
+    const std::size_t l = r % L;
+    if (r == 2 * L) return mixed("all", scheme.attention, [](std::size_t) { return true; });
+    if (r < L) {
       return mixed("only " + linears[l]->name, attention_kind::floats,
-                   [&](std::size_t i) -> const linear& { return quantized_if(i == l, i); });
+                   [&](std::size_t i) { return i == l; });
     }
     return mixed("all but " + linears[l]->name, scheme.attention,
-                 [&](std::size_t i) -> const linear& { return quantized_if(i != l, i); });
+                 [&](std::size_t i) { return i != l; });
   };
-  constexpr std::size_t at_once = 7;
-  std::vector<measurement> rows;
-  for (std::size_t first = 1; first <= 2 * L + 1; first += at_once) {
-    std::vector<scheme_layers> some;
-    // The reference is the model as it is.
-    some.push_back(mixed("fp32", attention_kind::floats,
-                         [&](std::size_t i) -> const linear& { return *reference[i]; }));
-    some[0].model = nullptr;
-    for (std::size_t r = first; r < std::min(first + at_once, 2 * L + 2); ++r) {
-      some.push_back(row(r));
-    }
-    const std::size_t done = (first - 1) * windows.size();
-    const auto measured = measure(model, some, ids, windows, threads, [&](std::size_t n) {
-      if (report) report(done + n);
-    });
-    rows.insert(rows.end(), measured.begin() + (rows.empty() ? 0 : 1), measured.end());
-  }
-  return rows;
+  return measure_rows(model, 2 * L + 1, row, {ids, windows}, threads, report);
 }
 
 }  // namespace lab

@@ -24,6 +24,7 @@ struct scheme_layers {
   std::shared_ptr<const transformer> model;
   std::uint64_t stored_bytes = 0;  ///< the linear layers' weights, scales and biases in a file
   std::uint64_t memory_bytes = 0;  ///< the same as they lie in memory
+  std::vector<std::uint64_t> layer_bytes;  ///< stored_bytes by layer
   /// Layers change with what they see (watched ones): windows have to come one by one, in order.
   bool ordered = false;
 

@@ -70,6 +70,7 @@ class builder {
            std::size_t memory) {
     const std::size_t bias = d.bias.size() * sizeof(float);
     result_.layers.push_back(std::move(layer));
+    result_.layer_bytes.push_back(stored + bias);
     result_.stored_bytes += stored + bias;
     result_.memory_bytes += memory + bias;
   }
