@@ -82,7 +82,7 @@ std::string verdict(const budget_study& b) {
   std::string text = b.is_met() ? "The budget is met: " : "The budget is missed: ";
   text +=
       grouped(m.bytes) + " bytes, KL " + with_error(m.kl) + " on " + b.study.protocol.text + ".\n";
-  text += std::string("Additivity ") + (m.adds_up() ? "holds" : "misses") + ": on " +
+  text += std::string("Additivity ") + (m.adds_up() ? "holds" : "fails") + ": on " +
           b.study.protocol.calibration + format(" the layers alone sum to %.6f,", m.predicted) +
           format(" together they cost %.6f;\n", m.together.mean) + "  the difference is " +
           with_error(m.interaction, true) + ".\n";
@@ -95,7 +95,7 @@ std::string verdict(const budget_study& b) {
   const budget_run* uniform = b.best_uniform();
   if (uniform == nullptr) return text + "No scheme by itself is within the budget.\n";
   return text + "Best of the schemes by themselves within the budget: " + uniform->name + ", " +
-         grouped(uniform->bytes) + " bytes, KL " + with_error(uniform->kl) + ".\n";
+         grouped(uniform->bytes) + " bytes,\n  KL " + with_error(uniform->kl) + ".\n";
 }
 
 json json_of(const estimate& e) {
