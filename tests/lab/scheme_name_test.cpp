@@ -52,6 +52,7 @@ TEST_CASE("Weights") {
   CHECK(all.needs_gram());
   CHECK_FALSE(all.quantizes_activations());
   CHECK(parse_scheme("w4-awq").method == weight_method::awq);
+  CHECK(parse_scheme("w4-tensor-adaround").method == weight_method::adaround);
 }
 
 TEST_CASE("Activations") {
@@ -71,6 +72,8 @@ TEST_CASE("Activations") {
   CHECK(fixed.needs_calibration());
   CHECK_FALSE(fixed.needs_gram());
   CHECK(parse_scheme("w8a8-static-p99.9").range == range_rule::percentile);
+  CHECK(parse_scheme("w8a8-static-kl-smooth-search-watch").cure == activation_cure::smooth_search);
+  CHECK(parse_scheme("w8a8-dynamic-smooth-search").is_smooth());
   CHECK(parse_scheme("w8a8-static-mse").range == range_rule::mse);
   const auto all = parse_scheme("w8a8-static-kl-smooth-watch");
   CHECK(all.range == range_rule::entropy);
@@ -118,6 +121,9 @@ TEST_CASE("What is not a scheme is refused with the grammar") {
                           "w4-g32x",
                           "w4-gptq-g32",
                           "w4-gptq-awq",
+                          "w4-gptq-adaround",
+                          "w8a8-static-search",
+                          "w8a8-static-smooth-search-rotate",
                           "w4-affine-affine",
                           "w4-tensor-awq",
                           "w4-smooth",

@@ -14,6 +14,7 @@ namespace {
 const std::vector<std::string> cured = {"w8a8-static-mse",
                                         "w8a8-static-kl",
                                         "w8a8-static-smooth",
+                                        "w8a8-static-smooth-search",
                                         "w8a8-static-rotate",
                                         "w8a8-static-watch",
                                         "w8a8-static-p99.9-rotate-watch",
@@ -25,6 +26,7 @@ const std::vector<std::string> cured = {"w8a8-static-mse",
                                         "w4-g8-affine-gptq",
                                         "w3-channel-gptq",
                                         "w4-g8-affine-awq",
+                                        "w4-g8-adaround",
                                         "w8a8-channel-simulated",
                                         "w8a8-dynamic-token-attn8",
                                         "w8a8-static-smooth-attn8",
@@ -133,8 +135,11 @@ TEST_CASE("A table stands in for the text: the same schemes, and no others") {
   without.use(table);
   CHECK(test::contains(test::rejection([&] { return without.make(names[2]).layers.size(); }),
                        "no rotated inputs"));
-  const auto gptq = parsed({"w4-gptq"});
-  CHECK(test::contains(test::rejection([&] { return f.maker(gptq).use(table), 0; }), "Gram"));
+  for (const auto& [name, missing] :
+       {std::pair{"w4-gptq", "Gram"}, std::pair{"w8a8-static-smooth-search", "samples"}}) {
+    const auto scheme = parsed({name});
+    CHECK(test::contains(test::rejection([&] { return f.maker(scheme).use(table), 0; }), missing));
+  }
 }
 
 TEST_CASE("A post-norm model takes every cure but smoothing, and says so") {
@@ -142,7 +147,7 @@ TEST_CASE("A post-norm model takes every cure but smoothing, and says so") {
   for (const auto& scheme : parsed(cured)) {
     INFO(scheme.text);
     const auto make = [&] { return f.maker(std::span(&scheme, 1)).make(scheme).layers.size(); };
-    if (scheme.cure == lab::activation_cure::smooth) {
+    if (scheme.is_smooth()) {
       CHECK(test::contains(test::rejection(make),
                            scheme.text + ": smoothing: this model is post-norm"));
     } else {

@@ -3,8 +3,10 @@
 #include "support/test.hpp"
 
 #include <lab/experiments/calibration.hpp>
+#include <lab/models/norm_readers.hpp>
 #include <lab/models/plant.hpp>
 #include <lab/models/smooth.hpp>
+#include <zeropoint/nn/smooth.hpp>
 
 using test::contains;
 
@@ -57,6 +59,38 @@ TEST_CASE("Smoothing takes planted outliers out of the activations") {
   REQUIRE(seen.channel_ratio(0) > 100);
   lab::apply_smoothing(m, seen.channel_absmax);
   CHECK(calibrated(m, ids).channel_ratio(0) < 20);
+}
+
+TEST_CASE("Searched alphas are those of the library, norm by norm, on any number of threads") {
+  lab::transformer m = lab::load_model(test::golden / "opt_pre_norm");
+  lab::apply_plant(m, {2, 10});
+  const auto ids = test::golden_ids("opt_pre_norm");
+  const auto windows = lab::cut(lab::window_rule::chunk, ids.size(), ids.size(), ids.size());
+  const auto absmax = calibrated(m, ids).channel_absmax;
+  const auto inputs = lab::sample_inputs(m, ids, windows, 1);
+  REQUIRE(inputs.size() == m.linears().size());
+  CHECK(inputs[0].rows == ids.size());
+  const auto alphas = lab::search_alphas(m, absmax, inputs, 1);
+  CHECK(alphas == lab::search_alphas(m, absmax, inputs, 3));
+  const auto readers = lab::readers_of_norms(m);
+  REQUIRE(alphas.size() == 2 * m.blocks.size());
+  for (std::size_t i = 0; i < readers.size(); ++i) {
+    std::vector<zeropoint::linear_weight> weights;
+    for (const lab::dense* d : readers[i].layers) weights.push_back({d->view()});
+    const std::size_t l = readers[i].index;
+    CHECK(m.linears()[l] == readers[i].layers[0]);
+    const auto found = zeropoint::search_alpha(inputs[l].view(), absmax[l],
+                                               std::span<const zeropoint::linear_weight>(weights));
+    CHECK(alphas[i] == found.alpha);
+    CHECK(alphas[i] > 0);  // there are outliers to smooth
+    CHECK(found.error <= found.unsmoothed_error);
+  }
+  // One alpha for all is the same as that alpha for each.
+  lab::transformer one = m, each = m;
+  lab::apply_smoothing(one, absmax, 0.25);
+  lab::apply_smoothing(each, absmax, std::vector<double>(alphas.size(), 0.25));
+  CHECK(one.blocks[1].fc1.weight == each.blocks[1].fc1.weight);
+  CHECK(one.blocks[1].mlp_norm.gain == each.blocks[1].mlp_norm.gain);
 }
 
 TEST_CASE("What cannot be smoothed is refused, and the model stays as it was") {

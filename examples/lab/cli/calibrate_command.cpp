@@ -25,6 +25,10 @@ calibration_table calibrated(const options& o) {
   wanted.threads = threads_or_all(o.threads);
   if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
   const std::vector<scheme_name> names = parse_schemes(o.schemes);
+  for (const scheme_name& n : names) {
+    if (n.cure != activation_cure::smooth_search) continue;
+    throw input_error("calibrate: " + n.text + " looks at samples of the text, a table has none");
+  }
   workload w = workload_loader(wanted, false).load(o.model);
   if (wanted.planted) w.become(*wanted.planted);
   w.seen = w.ids;

@@ -67,10 +67,12 @@ void add_perplexity(CLI::App& app) {
   command->footer(
       "Schemes by default: " + schemes +
       "\nThere are more; names compose:\n"
-      "  w2 to w8 [-tensor|-channel|-gN] [-affine] [-gptq|-awq]      integer weights, N inputs a "
+      "  w2 to w8 [-tensor|-channel|-gN] [-affine] [-gptq|-awq|-adaround]   integer weights, N "
+      "inputs a "
       "scale\n"
-      "  w8a8-dynamic[-token] [-smooth|-rotate]                      int8 activations as well\n"
-      "  w8a8-static [-p99.9|-mse|-kl] [-smooth|-rotate] [-watch]    on calibrated ranges\n"
+      "  w8a8-dynamic[-token] [-smooth[-search]|-rotate]                     int8 activations as "
+      "well\n"
+      "  w8a8-static [-p99.9|-mse|-kl] [-smooth[-search]|-rotate] [-watch]   on calibrated ranges\n"
       "  w8a8-outlier, w8a8-channel-simulated\n"
       "  any of them, fp32 too, with -kv8 or -attn8 at the end       int8 KV cache; int8 attention "
       "products too\n"

@@ -190,4 +190,28 @@ calibration calibrate(const transformer& model, std::span<const std::uint32_t> i
   return std::move(c).result();
 }
 
+std::vector<matrix> sample_inputs(const transformer& model, std::span<const std::uint32_t> ids,
+                                  std::span<const window> windows, std::size_t tokens) {
+  const auto linears = model.linears();
+  std::vector<matrix> all(linears.size()), x(linears.size()), y(linears.size());
+  linear_set layers;
+  for (std::size_t i = 0; i < linears.size(); ++i) {
+    layers.push_back(std::make_unique<recorded_linear>(*linears[i], x[i], y[i]));
+  }
+  std::size_t seen = 0;
+  for (const window& w : windows) {
+    if (seen >= tokens) break;
+    workspace scratch(model.config, w.size);
+    std::vector<float> hidden(w.size * model.config.embed_width);
+    forward(model, layers, ids.subspan(w.first, w.size), scratch,
+            {hidden.data(), w.size, model.config.embed_width});
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      all[i].values.insert(all[i].values.end(), x[i].values.begin(), x[i].values.end());
+      all[i].rows += x[i].rows, all[i].cols = x[i].cols;
+    }
+    seen += w.size;
+  }
+  return all;
+}
+
 }  // namespace lab

@@ -4,6 +4,7 @@
 
 #include <lab/experiments/protocol.hpp>
 #include <lab/experiments/scheme_name.hpp>
+#include <lab/models/recording.hpp>
 #include <lab/models/transformer.hpp>
 #include <zeropoint/math/observer.hpp>
 #include <zeropoint/nn/gram.hpp>
@@ -54,5 +55,11 @@ struct calibration_wishes {
                                     std::span<const window> windows, std::size_t threads,
                                     const calibration_wishes& wishes = {},
                                     const std::function<void(std::size_t)>& report = {});
+
+/// Of every linear layer its inputs [tokens, in] on the first windows, as many as `tokens` need.
+[[nodiscard]] std::vector<matrix> sample_inputs(const transformer& model,
+                                                std::span<const std::uint32_t> ids,
+                                                std::span<const window> windows,
+                                                std::size_t tokens);
 
 }  // namespace lab

@@ -10,11 +10,9 @@ namespace lab {
 namespace {
 
 constexpr const char* grammar =
-    "; expected fp32, f16, bf16, wB[-tensor|-channel|-gN][-affine][-gptq|-awq] with 2 to 8 bits B "
-    "(no "
-    "-awq with -tensor), "
-    "w8a8-dynamic[-token][-smooth|-rotate], "
-    "w8a8-static[-p99.9|-mse|-kl][-smooth|-rotate][-watch], w8a8-outlier or "
+    "; expected fp32, f16, bf16, wB[-tensor|-channel|-gN][-affine][-gptq|-awq|-adaround] with 2 to "
+    "8 bits B (no -awq with -tensor), w8a8-dynamic[-token][-smooth[-search]|-rotate], "
+    "w8a8-static[-p99.9|-mse|-kl][-smooth[-search]|-rotate][-watch], w8a8-outlier or "
     "w8a8-channel-simulated, each perhaps with -kv8 or -attn8 at the end";
 
 /// The words between the dashes, front to back.
@@ -62,6 +60,8 @@ void parse_weights(words& w, scheme_name& s) {
   if (w.take("affine")) s.weights.kind = zeropoint::symmetry::affine;
   if (w.take("gptq")) {
     s.method = weight_method::gptq;
+  } else if (w.take("adaround")) {
+    s.method = weight_method::adaround;
   } else if (!one_scale && w.take("awq")) {  // AWQ scales inputs against one another
     s.method = weight_method::awq;
   }
@@ -69,7 +69,7 @@ void parse_weights(words& w, scheme_name& s) {
 
 void parse_cure(words& w, scheme_name& s) {
   if (w.take("smooth")) {
-    s.cure = activation_cure::smooth;
+    s.cure = w.take("search") ? activation_cure::smooth_search : activation_cure::smooth;
   } else if (w.take("rotate")) {
     s.cure = activation_cure::rotate;
   }
@@ -138,8 +138,8 @@ bool parse(words& w, scheme_name& s) {
 }  // namespace
 
 bool scheme_name::needs_calibration() const noexcept {
-  return kind == arithmetic::calibrated || kind == arithmetic::channel_simulated ||
-         cure == activation_cure::smooth || needs_gram();
+  return kind == arithmetic::calibrated || kind == arithmetic::channel_simulated || is_smooth() ||
+         needs_gram();
 }
 
 scheme_name parse_scheme(std::string_view text) {

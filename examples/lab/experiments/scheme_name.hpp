@@ -1,10 +1,11 @@
 // What a scheme's name says. Names compose:
 //
 //   fp32, f16, bf16                                 weights in floats of that size
-//   w8 w4 w3 ... [-tensor|-channel|-gN] [-affine] [-gptq|-awq]
+//   w8 w4 w3 ... [-tensor|-channel|-gN] [-affine] [-gptq|-awq|-adaround]
 //                                                   integer weights, float activations
-//   w8a8-dynamic[-token] [-smooth|-rotate]          int8 activations, scales from the values themselves
-//   w8a8-static [-p99.9|-mse|-kl] [-smooth|-rotate] [-watch]
+//   w8a8-dynamic[-token] [-smooth[-search]|-rotate]
+//                                                   int8 activations, scales from the values themselves
+//   w8a8-static [-p99.9|-mse|-kl] [-smooth[-search]|-rotate] [-watch]
 //                                                   int8 activations, a calibrated scale per layer
 //   w8a8-outlier                                    LLM.int8(): columns with outliers stay float
 //   w8a8-channel-simulated                          a scale per channel: an upper bound, no GEMM can do it
@@ -15,7 +16,8 @@
 //   -attn8                                          that, and the two products of attention in int8
 //
 // gN is a scale per N inputs (g32, g64, g128, ...); without a granularity a scale per output channel.
-// Grids are symmetric unless -affine. There is no -awq with -tensor.
+// Grids are symmetric unless -affine. There is no -awq with -tensor. -smooth takes alpha = 0.5,
+// -smooth-search the best alpha for every norm.
 #pragma once
 
 #include <lab/models/attention.hpp>
@@ -37,9 +39,9 @@ enum class arithmetic {
   outlier,
   channel_simulated
 };
-enum class weight_method { nearest, gptq, awq };
+enum class weight_method { nearest, gptq, awq, adaround };
 enum class range_rule { min_max, percentile, mse, entropy };
-enum class activation_cure { none, smooth, rotate };
+enum class activation_cure { none, smooth, smooth_search, rotate };
 
 struct scheme_name {
   std::string text;
@@ -56,6 +58,9 @@ struct scheme_name {
   attention_kind attention = attention_kind::floats;
 
   [[nodiscard]] bool quantizes_activations() const noexcept { return kind >= arithmetic::dynamic; }
+  [[nodiscard]] bool is_smooth() const noexcept {
+    return cure == activation_cure::smooth || cure == activation_cure::smooth_search;
+  }
   /// Whether the layers are made from what calibration saw.
   [[nodiscard]] bool needs_calibration() const noexcept;
   /// Whether that includes the Gram matrices of the inputs, which cost time and memory.

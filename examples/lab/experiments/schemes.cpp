@@ -81,7 +81,7 @@ class builder {
 
 /// Throws input_error unless the cure applies to this model.
 void require_cure(const scheme_name& name, const transformer& model) {
-  if (name.cure == activation_cure::smooth) {
+  if (name.is_smooth()) {
     try {
       require_smoothable(model);
     } catch (const input_error& problem) {
@@ -110,6 +110,12 @@ scheme_layers make_weight_only(const scheme_name& name, const transformer& model
       return b.quantized([&](std::size_t i, const dense& d) {
         const auto coded = gptq(linear_weight{d.view()}, seen.gram[i],
                                 {.weights = name.weights, .granularity = name.granularity});
+        return weight_only_linear(quantized_weight(coded.codes, coded.statistics), d.bias);
+      });
+    case weight_method::adaround:
+      return b.quantized([&](std::size_t i, const dense& d) {
+        const auto coded = adaround(linear_weight{d.view()}, seen.gram[i],
+                                    {.weights = name.weights, .granularity = name.granularity});
         return weight_only_linear(quantized_weight(coded.codes, coded.statistics), d.bias);
       });
     case weight_method::awq:
@@ -206,16 +212,27 @@ scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name
       threads_(threads),
       report_(std::move(report)),
       gram_(std::any_of(names.begin(), names.end(),
-                        [](const scheme_name& n) { return n.needs_gram(); })) {
+                        [](const scheme_name& n) { return n.needs_gram(); })),
+      samples_(std::any_of(names.begin(), names.end(), [](const scheme_name& n) {
+        return n.cure == activation_cure::smooth_search;
+      })) {
   for (const scheme_name& n : names) require_cure(n, model);
 }
 
 const std::shared_ptr<const transformer>& scheme_maker::form(activation_cure cure) {
   const auto [entry, is_new] = forms_.try_emplace(cure);
   if (!is_new) return entry->second;
-  if (cure == activation_cure::smooth) {
+  if (cure == activation_cure::smooth || cure == activation_cure::smooth_search) {
     auto smoothed = std::make_shared<transformer>(model_);
-    apply_smoothing(*smoothed, natural().channel_absmax);
+    const auto& absmax = natural().channel_absmax;
+    if (cure == activation_cure::smooth) {
+      apply_smoothing(*smoothed, absmax);
+    } else {
+      constexpr std::size_t samples = 512;  // tokens
+      apply_smoothing(
+          *smoothed, absmax,
+          search_alphas(model_, absmax, sample_inputs(model_, ids_, windows_, samples), threads_));
+    }
     entry->second = std::move(smoothed);
   } else if (cure == activation_cure::rotate && model_.config.pre_norm) {
     auto folded = std::make_shared<transformer>(model_);
@@ -247,7 +264,11 @@ const calibration& scheme_maker::seen(activation_cure cure) {
 
 void scheme_maker::use(std::map<activation_cure, calibration> seen) {
   if (gram_) {
-    throw input_error("GPTQ and AWQ need the calibration text: a table has no Gram matrices");
+    throw input_error(
+        "GPTQ, AWQ and AdaRound need the calibration text: a table has no Gram matrices");
+  }
+  if (samples_) {
+    throw input_error("-smooth-search needs the calibration text: a table has no samples");
   }
   seen_ = std::move(seen);
   from_table_ = true;

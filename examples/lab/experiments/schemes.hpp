@@ -34,7 +34,8 @@ class scheme_maker {
                std::size_t threads, listener report = {});
 
   /// From now on what calibration saw comes from here, a calibration table, and not from the text.
-  /// Throws input_error when a scheme needs Gram matrices, which tables do not hold.
+  /// Throws input_error when a scheme needs Gram matrices or samples, which tables do not
+  /// hold.
   void use(std::map<activation_cure, calibration> seen);
 
   [[nodiscard]] scheme_layers make(const scheme_name& name);
@@ -52,7 +53,7 @@ class scheme_maker {
   std::span<const window> windows_;
   std::size_t threads_;
   listener report_;
-  bool gram_, from_table_ = false;
+  bool gram_, samples_, from_table_ = false;
   std::map<activation_cure, calibration> seen_;
   std::map<activation_cure, std::shared_ptr<const transformer>> forms_;
 };

@@ -1,6 +1,7 @@
 // Norm by norm, the layers that read it.
 #include <lab/io/error.hpp>
 #include <lab/models/fold.hpp>
+#include <lab/models/norm_readers.hpp>
 
 #include <algorithm>
 
@@ -35,11 +36,9 @@ void fold_norms(transformer& model) {
         "feed the residual stream, so folding them would change the function");
   }
   if (!model.config.norm_affine) return;
-  for (block& b : model.blocks) {
-    for (dense& d : b.qkv) fold(b.attention_norm, d);
-    fold(b.mlp_norm, b.fc1);
-    clear(b.attention_norm);
-    clear(b.mlp_norm);
+  for (const norm_readers& r : readers_of_norms(model)) {
+    for (dense* d : r.layers) fold(*r.before, *d);
+    clear(*r.before);
   }
 }
 

@@ -3,6 +3,7 @@
 // float function stays the same to rounding.
 #pragma once
 
+#include <lab/models/recording.hpp>
 #include <lab/models/transformer.hpp>
 
 namespace lab {
@@ -12,9 +13,18 @@ namespace lab {
 void require_smoothable(const transformer& model);
 
 /// Smooths in place the inputs of every block's qkv layers and of its fc1. channel_absmax [linears]
-/// [in] is calibration::channel_absmax. Requires require_smoothable(), before
-/// anything is changed.
+/// [in] is calibration::channel_absmax; `alphas` one for each of readers_of_norms(). Requires
+/// require_smoothable(), before anything is changed.
+void apply_smoothing(transformer& model, const std::vector<std::vector<float>>& channel_absmax,
+                     std::span<const double> alphas);
+/// The same with one alpha for all.
 void apply_smoothing(transformer& model, const std::vector<std::vector<float>>& channel_absmax,
                      double alpha = 0.5);
+
+/// For each of readers_of_norms() the alpha among 0, 0.05, ..., 1 with the least output error of its
+/// layers in static int8 (zeropoint::search_alpha). `inputs` [linears] are samples of their inputs.
+[[nodiscard]] std::vector<double> search_alphas(
+    const transformer& model, const std::vector<std::vector<float>>& channel_absmax,
+    std::span<const matrix> inputs, std::size_t threads);
 
 }  // namespace lab
