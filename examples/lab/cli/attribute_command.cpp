@@ -1,8 +1,7 @@
 // zp-lab attribute: what each layer of a scheme costs, and by which of its errors, predicted.
 #include <lab/cli/commands.hpp>
-#include <lab/cli/defaults.hpp>
+#include <lab/cli/workload_arguments.hpp>
 #include <lab/experiments/diagnosis.hpp>
-#include <lab/experiments/workload.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/report/attribution.hpp>
 
@@ -12,27 +11,16 @@
 namespace lab::cli {
 namespace {
 
-struct options {
-  std::string model, scheme = "w8a8-static", planted, json;
-  std::string text = default_text;
-  std::string calibration = default_calibration;
-  std::size_t max_tokens = 4096, calibration_tokens = 16384, threads = 0;
+struct options : workload_arguments {
+  std::string scheme = "w8a8-static", json;
   bool check = false, same_text = false;
   attribution_options draws;
 };
 
 void attribute(const options& o) {
   const scheme_name name = parse_scheme(o.scheme);
-  workload_options wanted;
-  wanted.text = o.text;
-  wanted.calibration = o.calibration;
-  wanted.max_tokens = o.max_tokens;
-  wanted.calibration_tokens = o.calibration_tokens;
-  wanted.threads = threads_or_all(o.threads);
-  if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
   // The prediction is made from the calibration text, whether the scheme needs it or not.
-  workload w = workload_loader(wanted, name.needs_calibration() || !o.same_text).load(o.model);
-  if (wanted.planted) w.become(*wanted.planted);
+  workload w = o.load(name.needs_calibration() || !o.same_text);
   scheme_maker maker = w.maker(std::span(&name, 1));
   const scheme_layers scheme = maker.make(name);
 
@@ -45,12 +33,12 @@ void attribute(const options& o) {
   {
     progress shown("attribute " + o.scheme, windows.size());
     a.layers = lab::attribute(
-        w.model, scheme, ids, windows, wanted.threads, [&](std::size_t n) { shown.at(n); },
+        w.model, scheme, ids, windows, o.thread_count(), [&](std::size_t n) { shown.at(n); },
         o.draws);
   }
   if (o.check) {
     progress shown("measure", w.windows.size() * (2 * scheme.layers.size() + 8));
-    a.sensitivity = measure_sensitivity(w.model, scheme, w.ids, w.windows, wanted.threads,
+    a.sensitivity = measure_sensitivity(w.model, scheme, w.ids, w.windows, o.thread_count(),
                                         [&](std::size_t n) { shown.at(n); });
   }
   std::cout << text_of(a) << std::flush;
@@ -68,7 +56,7 @@ void add_attribute(CLI::App& app) {
       "text; docs/attribution.md says\nhow far that holds. --check measures it.\n"
       "Example: zp-lab attribute --model gpt2 --scheme w4-g128 --check");
   auto o = std::make_shared<options>();
-  command->add_option("--model", o->model, "Folder of a model")->required()->type_name("DIR");
+  o->add_to(*command, "measure on", "ranges and for the prediction");
   command
       ->add_option("--scheme", o->scheme,
                    "Scheme, as in zp-lab perplexity --help, of integer weights; no -watch")
@@ -82,26 +70,7 @@ void add_attribute(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   command->add_option("--seed", o->draws.seed, "Seed of the draws")->capture_default_str();
-  command->add_option("--text", o->text, "Text to measure on (default: WikiText-2 raw test)")
-      ->type_name("FILE");
-  command
-      ->add_option("--calibration", o->calibration,
-                   "Text for ranges and for the prediction (default: WikiText-2 raw validation, a "
-                   "slice)")
-      ->type_name("FILE");
-  command->add_option("--max-tokens", o->max_tokens, "Measure on the first N tokens of the text")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--calibration-tokens", o->calibration_tokens,
-                   "Use the first N tokens of the calibration text")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--plant", o->planted, "Look at the planted twin instead")
-      ->type_name("CHANNELS:POWER");
   command->add_option("--json", o->json, "Also write everything as JSON")->type_name("FILE");
-  command->add_option("--threads", o->threads, "Threads (default: all processors)")
-      ->check(CLI::Range(1, 1024));
   command->callback([o] { attribute(*o); });
 }
 

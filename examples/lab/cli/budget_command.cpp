@@ -1,7 +1,6 @@
 // zp-lab budget: bits per layer for a size or a damage, and a run of the choice.
 #include <lab/cli/commands.hpp>
-#include <lab/cli/defaults.hpp>
-#include <lab/experiments/workload.hpp>
+#include <lab/cli/workload_arguments.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/report/budget.hpp>
 
@@ -12,11 +11,9 @@
 namespace lab::cli {
 namespace {
 
-struct options {
-  std::string model, schemes = "w8,w4-g32,w3-g32-affine,w2-g32-affine", planted, json;
-  std::string text = default_text;
-  std::string calibration = default_calibration;
-  std::size_t max_tokens = 8192, calibration_tokens = 8192, threads = 0;
+struct options : workload_arguments {
+  options() { max_tokens = calibration_tokens = 8192; }
+  std::string schemes = "w8,w4-g32,w3-g32-affine,w2-g32-affine", json;
   double bytes_per_weight = 0, megabytes = 0, kl = 0;  ///< one of them is not 0
 };
 
@@ -48,15 +45,7 @@ budget_limit limit_of(const options& o, const transformer& model) {
 
 void budget(const options& o) {
   const std::vector<scheme_name> names = candidates(o.schemes);
-  workload_options wanted;
-  wanted.text = o.text;
-  wanted.calibration = o.calibration;
-  wanted.max_tokens = o.max_tokens;
-  wanted.calibration_tokens = o.calibration_tokens;
-  wanted.threads = threads_or_all(o.threads);
-  if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
-  workload w = workload_loader(wanted, true).load(o.model);
-  if (wanted.planted) w.become(*wanted.planted);
+  workload w = o.load(true);
 
   budget_study b;
   b.study = w.description;
@@ -72,13 +61,13 @@ void budget(const options& o) {
   const text_windows seen{w.seen, w.seen_windows}, other{w.ids, w.windows};
   {
     progress shown("sensitivity of layers", seen.windows.size());
-    b.layers = measure_options(w.model, schemes, seen, wanted.threads,
+    b.layers = measure_options(w.model, schemes, seen, o.thread_count(),
                                [&](std::size_t n) { shown.at(n); });
   }
   b.choice = choose(b.layers, b.limit);
   {
     progress shown("run the choice", seen.windows.size() + other.windows.size());
-    b.runs = run_budget(w.model, schemes, b.layers, b.choice.options, seen, other, wanted.threads,
+    b.runs = run_budget(w.model, schemes, b.layers, b.choice.options, seen, other, o.thread_count(),
                         [&](std::size_t n) { shown.at(n); });
   }
   std::cout << text_of(b) << std::flush;
@@ -96,7 +85,7 @@ void add_budget(CLI::App& app) {
       "file: weights, scales, zero points, biases.\n"
       "Example: zp-lab budget --model gpt2 --bytes-per-weight 0.5");
   auto o = std::make_shared<options>();
-  command->add_option("--model", o->model, "Folder of a model")->required()->type_name("DIR");
+  o->add_to(*command, "verify on", "sensitivities and -gptq, -awq, -adaround");
   auto* limit = command->add_option_group("Budget", "One of these");
   limit->add_option("--bytes-per-weight", o->bytes_per_weight, "Bytes, as a mean over all weights")
       ->check(CLI::PositiveNumber);
@@ -109,26 +98,7 @@ void add_budget(CLI::App& app) {
                    "What a layer may be: integer weights, separated by commas")
       ->capture_default_str()
       ->type_name("A,B,...");
-  command->add_option("--text", o->text, "Text to verify on (default: WikiText-2 raw test)")
-      ->type_name("FILE");
-  command
-      ->add_option("--calibration", o->calibration,
-                   "Text for sensitivities and -gptq, -awq (default: WikiText-2 raw validation, a "
-                   "slice)")
-      ->type_name("FILE");
-  command->add_option("--max-tokens", o->max_tokens, "Verify on the first N tokens of the text")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--calibration-tokens", o->calibration_tokens,
-                   "Use the first N tokens of the calibration text")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--plant", o->planted, "Take the planted twin instead")
-      ->type_name("CHANNELS:POWER");
   command->add_option("--json", o->json, "Also write everything as JSON")->type_name("FILE");
-  command->add_option("--threads", o->threads, "Threads (default: all processors)")
-      ->check(CLI::Range(1, 1024));
   command->callback([o] { budget(*o); });
 }
 

@@ -1,6 +1,6 @@
 // zp-lab report: everything about one model on one page, for a browser, a terminal or a program.
 #include <lab/cli/commands.hpp>
-#include <lab/cli/defaults.hpp>
+#include <lab/cli/workload_arguments.hpp>
 #include <lab/report/page.hpp>
 
 #include <algorithm>
@@ -13,11 +13,10 @@ namespace {
 constexpr const char* report_schemes =
     "fp32,w8,w4-g32,w8a8-dynamic,w8a8-dynamic-token,w8a8-static,w8a8-static-smooth,w8a8-outlier";
 
-struct options {
-  std::string model, schemes, scheme = "w8a8-static", table, planted, out, markdown, json;
-  std::string text = default_text;
-  std::string calibration = default_calibration;
-  std::size_t max_tokens = 8192, examine_tokens = 2048, calibration_tokens = 16384, threads = 0;
+struct options : workload_arguments {
+  options() { max_tokens = 8192; }
+  std::string schemes, scheme = "w8a8-static", out, markdown, json;
+  std::size_t examine_tokens = 2048;
 };
 
 /// One word of a command line, quoted where a shell would make something else of it.
@@ -76,21 +75,12 @@ void report(const options& o) {
   page_wishes wishes;
   wishes.scheme = parse_scheme(o.scheme);
   wishes.examined_tokens = o.examine_tokens;
-  wishes.threads = threads_or_all(o.threads);
+  wishes.threads = o.thread_count();
   auto asked = parse_schemes(o.schemes.empty() ? report_schemes : o.schemes);
   asked.push_back(wishes.scheme);
-  workload_options wanted;
-  wanted.text = o.text;
-  wanted.calibration = o.calibration;
-  wanted.table = o.table;
-  wanted.max_tokens = o.max_tokens;
-  wanted.calibration_tokens = o.calibration_tokens;
-  wanted.threads = wishes.threads;
-  if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
   const bool calibrated = std::any_of(asked.begin(), asked.end(),
                                       [](const scheme_name& n) { return n.needs_calibration(); });
-  workload w = workload_loader(wanted, calibrated).load(o.model);
-  if (wanted.planted) w.become(*wanted.planted);
+  workload w = o.load(calibrated);
   std::vector<std::string> notes;
   wishes.schemes = chosen_schemes(o, w, notes);
   page p = make_page(w, wishes);
@@ -115,7 +105,8 @@ void add_report(CLI::App& app) {
       "prints.\n"
       "Example: zp-lab report --model gpt2 -o report.html --markdown -");
   auto o = std::make_shared<options>();
-  command->add_option("--model", o->model, "Folder of a model")->required()->type_name("DIR");
+  o->add_to(*command, "score", "ranges");
+  o->add_table_to(*command);
   command->add_option("-o,--out", o->out, "Write the page as HTML")->type_name("FILE");
   command->add_option("--markdown", o->markdown, "Write it as Markdown; - is standard output")
       ->type_name("FILE");
@@ -127,33 +118,11 @@ void add_report(CLI::App& app) {
   command->add_option("--scheme", o->scheme, "The scheme that is looked at layer by layer")
       ->capture_default_str()
       ->type_name("NAME");
-  command->add_option("--plant", o->planted, "Report on the planted twin instead")
-      ->type_name("CHANNELS:POWER");
-  command->add_option("--text", o->text, "Text to score (default: WikiText-2 raw test)")
-      ->type_name("FILE");
-  command
-      ->add_option("--calibration", o->calibration,
-                   "Text for ranges (default: WikiText-2 raw validation, a slice)")
-      ->type_name("FILE");
-  command
-      ->add_option("--calibration-table", o->table,
-                   "Take ranges from this table of zp-lab calibrate instead of a text")
-      ->type_name("FILE");
-  command->add_option("--max-tokens", o->max_tokens, "Score the first N tokens of the text")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
   command
       ->add_option("--examine-tokens", o->examine_tokens,
                    "Look at layers on the first N of these tokens, at least a window")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--calibration-tokens", o->calibration_tokens,
-                   "Use the first N tokens of the calibration text")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
-  command->add_option("--threads", o->threads, "Threads (default: all processors)")
-      ->check(CLI::Range(1, 1024));
   command->callback([o] { report(*o); });
 }
 
