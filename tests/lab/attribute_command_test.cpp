@@ -1,29 +1,13 @@
 // zp-lab attribute from the command line to its table and its JSON.
+#include "command.hpp"
 #include "tiny_model.hpp"
 
-#include <lab/cli/commands.hpp>
 #include <lab/report/attribution.hpp>
-
-#include <iostream>
 
 namespace {
 
-struct outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-outcome zp_lab(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "zp-lab");
-  std::vector<const char*> argv;
-  for (const auto& a : arguments) argv.push_back(a.c_str());
-  std::ostringstream out, err;
-  auto *old_out = std::cout.rdbuf(out.rdbuf()), *old_err = std::cerr.rdbuf(err.rdbuf());
-  const int code = lab::cli::run(static_cast<int>(argv.size()), argv.data());
-  std::cout.rdbuf(old_out);
-  std::cerr.rdbuf(old_err);
-  return {code, out.str(), err.str()};
-}
+using test::outcome;
+using test::zp_lab;
 
 std::string letters(std::size_t bytes, std::uint64_t seed) {
   test::generator g(test::seed(seed));

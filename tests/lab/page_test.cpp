@@ -1,36 +1,19 @@
 // zp-lab report on a tiny model: the three forms say the same, the same bytes twice, and nothing in
 // them can leave its place.
+#include "command.hpp"
 #include "support/test.hpp"
 #include "tiny_model.hpp"
 #include "xml.hpp"
 
-#include <lab/cli/commands.hpp>
 #include <lab/report/content.hpp>
 #include <lab/report/format.hpp>
-
-#include <iostream>
 
 namespace {
 
 using nlohmann::json;
 using test::contains;
-
-struct outcome {
-  int code = 0;
-  std::string out, err;
-};
-
-outcome zp_lab(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "zp-lab");
-  std::vector<const char*> argv;
-  for (const auto& a : arguments) argv.push_back(a.c_str());
-  std::ostringstream out, err;
-  auto *old_out = std::cout.rdbuf(out.rdbuf()), *old_err = std::cerr.rdbuf(err.rdbuf());
-  const int code = lab::cli::run(static_cast<int>(argv.size()), argv.data());
-  std::cout.rdbuf(old_out);
-  std::cerr.rdbuf(old_err);
-  return {code, out.str(), err.str()};
-}
+using test::outcome;
+using test::zp_lab;
 
 std::string some_text(std::size_t bytes) {
   test::generator g(test::seed(43));
