@@ -52,8 +52,7 @@ double by_hand(const std::vector<float>& w, bool per_row) {
     const zeropoint::params p = zeropoint::fit({-most, most}, zeropoint::symmetric);
     for (std::size_t i = 0; i < (per_row ? cols : rows); ++i) {
       const double v = static_cast<double>(at(i));
-      const double back =
-          static_cast<double>(zeropoint::dequantize(zeropoint::quantize(at(i), p), p));
+      const double back = static_cast<double>(p.scale) * zeropoint::quantize(at(i), p);
       signal += v * v, error += (v - back) * (v - back);
     }
   }

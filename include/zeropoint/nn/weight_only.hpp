@@ -131,7 +131,8 @@ class weight_only_linear : public linear_base {
   }
   /// All inputs of output j.
   void expand_row(std::size_t j, std::span<float> w) const noexcept {
-    for (std::size_t k = 0; k < in(); ++k) w[k] = dequantize(weight_code(j, k), weight_params(j, k));
+    for (std::size_t k = 0; k < in(); ++k)
+      w[k] = dequantize(weight_code(j, k), weight_params(j, k));
   }
 
   void multiply_panel(std::size_t p, matrix_view<const float> x, matrix_view<float> y) const {
