@@ -168,7 +168,7 @@ TEST_CASE("A hostile table ends in one line that names the member") {
                        "channel_absmax"));
   CHECK(test::contains(refused("\"seen\": {", "\"seen\": 3, \"q\": {"), "seen"));
   CHECK(test::contains(refused("{\"model\"", "{\"layers\": [}"), "table.json"));
-  for (std::size_t size = 0; size + 2 < good.size(); size += 97) {
+  for (std::size_t size = 0; size + 2 < good.size(); size += 997) {
     const std::string cut = good.substr(0, size);
     CHECK_FALSE(test::rejection([&] { return read(cut), 0; }).empty());
   }
