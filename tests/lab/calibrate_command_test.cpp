@@ -88,6 +88,19 @@ TEST_CASE("Tables of two texts merge, in any order") {
   CHECK(x.tokens == y.tokens);
 }
 
+TEST_CASE("A report on a table leaves out what the table does not have") {
+  const fixture f;
+  REQUIRE(f.calibrate(f.first, "a.json").code == 0);
+  const auto page = zp_lab({"report", "--model", f.model.path(), "--text", f.scored,
+                            "--calibration-table", f.file("a.json"), "--max-tokens", "320",
+                            "--examine-tokens", "64", "--markdown", "-"});
+  INFO(page.err);
+  CHECK(page.code == 0);
+  CHECK(test::contains(page.out, "no smoothed inputs"));
+  CHECK(test::contains(page.out, "table a.json of first.txt, "));
+  CHECK(test::contains(page.out, "w8a8-static"));
+}
+
 TEST_CASE("calibrate says what is wrong in one line") {
   const fixture f;
   const auto refused = [](const test::outcome& o, const std::string& part) {
@@ -106,6 +119,7 @@ TEST_CASE("calibrate says what is wrong in one line") {
           "both have seen");
   refused(zp_lab({"calibrate", "--merge", f.scored, "--out", f.file("x")}), "scored.txt");
   refused(f.calibrate(f.first, "x", {"--calibration-tokens", "5"}), "less than one window");
+  refused(f.calibrate(f.first, "x", {"--schemes", "w4-gptq"}), "w4-gptq needs the text itself");
   const auto perplexity = [&](std::vector<std::string> more) {
     std::vector<std::string> all = {"perplexity",    "--model", f.model.path(),
                                     "--text",        f.scored,  "--calibration-table",

@@ -3,6 +3,7 @@
 #include <lab/experiments/calibration_table.hpp>
 #include <lab/io/error.hpp>
 #include <lab/models/load.hpp>
+#include <lab/models/weights_hash.hpp>
 
 #include "golden.hpp"
 #include "lab/scratch.hpp"
@@ -31,6 +32,7 @@ lab::calibration_table table_of(std::span<const std::uint32_t> ids, const std::s
   lab::calibration_table t;
   t.model = "tiny \"model\"\n";
   t.variant = "natural";
+  t.weights = lab::weights_hash(model());
   t.texts = {text};
   for (const lab::dense* d : model().linears()) t.layers.push_back(d->name);
   t.inputs[lab::activation_cure::none] = calibrated(ids);
@@ -44,6 +46,7 @@ lab::calibration_table read(const std::string& text) {
 void check_equal(const lab::calibration_table& a, const lab::calibration_table& b) {
   CHECK(a.model == b.model);
   CHECK(a.variant == b.variant);
+  CHECK(a.weights == b.weights);
   CHECK(a.texts == b.texts);
   CHECK(a.layers == b.layers);
   REQUIRE(a.inputs.size() == b.inputs.size());
@@ -115,6 +118,9 @@ TEST_CASE("Merged tables are one run over both texts") {
   other.variant = "planted 4:8";
   CHECK(test::contains(refused(other), "planted 4:8"));
   other.variant = "natural";
+  other.weights = "0123";
+  CHECK(test::contains(refused(other), "different weights"));
+  other.weights = a.weights;
   other.layers[3] = "x";
   CHECK(test::contains(refused(other), "different layers"));
   other = table_of(second, "c");
@@ -133,6 +139,9 @@ TEST_CASE("A table of another model is refused") {
   };
   CHECK(test::contains(refused(good, "planted 4:8"), "planted 4:8"));
   auto t = good;
+  t.weights = "0123";
+  CHECK(test::contains(refused(t, "natural"), "weights 0123, this one has " + good.weights));
+  t = good;
   t.layers[2] = "other";
   CHECK(test::contains(refused(t, "natural"), "\"other\""));
   t.layers.pop_back();

@@ -116,6 +116,8 @@ TEST_CASE("weights refuses what it cannot study") {
   };
   refused({good, "--schemes", "w4-gptq"}, "\"w4-gptq\" is no rounding");
   refused({good, "--schemes", "w8a8-static"}, "no rounding");
+  refused({good, "--schemes", "w8-kv8"}, "\"w8-kv8\" is no rounding");
+  refused({good, "--schemes", "fp32"}, "no scheme");
   refused({good, "--tensors", "zzz"}, "\"zzz\"");
   refused({write(dir, "wte", w)}, "no weight matrix");
   refused({write(dir, "small", std::vector<float>(31 * 64), {31, 64})}, "no weight matrix");

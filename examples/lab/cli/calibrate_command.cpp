@@ -2,6 +2,7 @@
 #include <lab/cli/commands.hpp>
 #include <lab/cli/defaults.hpp>
 #include <lab/experiments/workload.hpp>
+#include <lab/models/weights_hash.hpp>
 
 #include <iostream>
 #include <memory>
@@ -26,8 +27,8 @@ calibration_table calibrated(const options& o) {
   if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
   const std::vector<scheme_name> names = parse_schemes(o.schemes);
   for (const scheme_name& n : names) {
-    if (n.cure != activation_cure::smooth_search) continue;
-    throw input_error("calibrate: " + n.text + " looks at samples of the text, a table has none");
+    if (n.cure != activation_cure::smooth_search && !n.needs_gram()) continue;
+    throw input_error("calibrate: " + n.text + " needs the text itself, not a table of it");
   }
   workload w = workload_loader(wanted, false).load(o.model);
   if (wanted.planted) w.become(*wanted.planted);
@@ -37,6 +38,7 @@ calibration_table calibrated(const options& o) {
   calibration_table table;
   table.model = w.description.model;
   table.variant = w.description.variant;
+  table.weights = weights_hash(w.model);
   for (const dense* d : w.model.linears()) table.layers.push_back(d->name);
   scheme_maker maker = w.maker(names);
   table.inputs[activation_cure::none] = maker.natural();
@@ -73,7 +75,7 @@ void add_calibrate(CLI::App& app) {
       "99.9th percentile,\nleast squared error, entropy) and the histogram they follow from. Edit "
       "a "
       "range and it counts. Tables of other texts\nmerge bit for bit as if all had been one run. "
-      "perplexity and diagnose read one with --calibration-table.\n"
+      "perplexity, diagnose and report read one with --calibration-table.\n"
       "Example: zp-lab calibrate --model gpt2 --out gpt2.json\n"
       "         zp-lab calibrate --merge a.json --merge b.json --out both.json");
   auto o = std::make_shared<options>();

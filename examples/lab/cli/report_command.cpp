@@ -59,7 +59,8 @@ std::vector<scheme_name> chosen_schemes(const options& o, const workload& w,
   std::vector<scheme_name> chosen;
   for (const scheme_name& name : parse_schemes(report_schemes)) {
     try {
-      (void)w.maker(std::span(&name, 1));
+      scheme_maker maker = w.maker(std::span(&name, 1));
+      if (w.table && name.needs_calibration()) (void)maker.seen(name.cure);
       chosen.push_back(name);
     } catch (const input_error& problem) {
       notes.push_back(std::string("Left out: ") + problem.what() + ".");

@@ -2,6 +2,7 @@
 #include <lab/experiments/calibration_table.hpp>
 #include <lab/io/file.hpp>
 #include <lab/io/json.hpp>
+#include <lab/models/weights_hash.hpp>
 #include <lab/report/format.hpp>
 
 #include <algorithm>
@@ -184,6 +185,7 @@ std::string calibration_table::edited_layer() const {
 std::string json_of(const calibration_table& table) {
   std::string text = "{\"model\": " + quoted(table.model) +
                      ", \"variant\": " + quoted(table.variant) +
+                     ", \"weights_fnv1a64\": " + quoted(table.weights) +
                      ",\n \"texts\": " + array_of(table.texts, quoted) + ",\n \"inputs\": {\n";
   for (const auto& [cure, c] : table.inputs) {
     text += std::string(cure == table.inputs.begin()->first ? "" : ",\n") + "  " +
@@ -198,14 +200,15 @@ std::string json_of(const calibration_table& table) {
 }
 
 std::string text_of(const calibration_table& table) {
-  std::string text = "calibration of " + table.model + ", " + table.variant + "\n";
-  for (const std::string& t : table.texts) text += "  " + t + "\n";
+  std::string text =
+      "calibration of " + printable(table.model) + ", " + printable(table.variant) + "\n";
+  for (const std::string& t : table.texts) text += "  " + printable(t) + "\n";
   for (const auto& [cure, c] : table.inputs) {
     text += "\n" + format("%-26s", (std::string(name_of(cure)) + " inputs").c_str());
     for (const range_column& r : range_columns) text += format("%16s", r.name);
     text += format("%9s\n", "max/med");
     for (std::size_t l = 0; l < table.layers.size(); ++l) {
-      text += format("%-26s", table.layers[l].c_str());
+      text += format("%-26s", printable(table.layers[l], 40).c_str());
       for (const range_column& r : range_columns) {
         const zeropoint::value_range& range = c.ranges[l].*r.value;
         text +=
@@ -223,6 +226,7 @@ calibration_table parse_calibration_table(std::string_view text, const std::stri
   calibration_table table;
   table.model = text_at(root, "model");
   table.variant = text_at(root, "variant");
+  table.weights = text_at(root, "weights_fnv1a64");
   for (const json& t : array_at(root, "texts", 1 << 16)) {
     if (!t.is_string()) root.wrong("texts", "expected names");
     table.texts.push_back(t.get<std::string>());
@@ -252,8 +256,9 @@ void merge(calibration_table& table, const calibration_table& other) {
     throw input_error("merge of " + in_quotes(table.model) + " with " + in_quotes(other.model) +
                       ": " + why);
   };
-  if (table.model != other.model || table.variant != other.variant) {
-    refuse("different models: " + printable(table.variant) + " and " + printable(other.variant));
+  if (table.weights != other.weights || table.variant != other.variant) {
+    refuse("different weights: " + printable(table.variant) + " " + printable(table.weights) +
+           " and " + printable(other.variant) + " " + printable(other.weights));
   }
   if (table.layers != other.layers) refuse("different layers");
   for (const calibration_table* t : {&std::as_const(table), &other}) {
@@ -283,6 +288,11 @@ void require_fit(const calibration_table& table, const transformer& model,
   if (table.variant != variant) {
     throw input_error("the calibration table is of the " + printable(table.variant) +
                       " model, not of the " + variant + " one");
+  }
+  const std::string weights = weights_hash(model);
+  if (table.weights != weights) {
+    throw input_error("the calibration table is of a model with weights " +
+                      printable(table.weights) + ", this one has " + weights);
   }
   if (table.layers.size() != linears.size()) {
     throw input_error("the calibration table has " + std::to_string(table.layers.size()) +

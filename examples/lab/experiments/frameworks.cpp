@@ -71,7 +71,7 @@ grid ggml_q4_0(values x, codes q) {
                  [&](int code) { return mirrored ? 8 - code : code - 8; });
   const zp::value_range r = range_of(x);
   const float absmax = std::fmax(-r.min, r.max);
-  const zp::params p{absmax > 0 ? absmax / 8 : 1.0f, 0, mirrored ? -7 : -8, mirrored ? 8 : 7};
+  const zp::params p{absmax / 8 > 0 ? absmax / 8 : 1.0f, 0, mirrored ? -7 : -8, mirrored ? 8 : 7};
   return {p, std::fabs(d)};
 }
 template <int Bits>

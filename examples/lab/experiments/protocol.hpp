@@ -43,6 +43,7 @@ struct protocol {
   std::string ids_hash;              ///< FNV-1a 64 of the scored text's ids as uint32
   std::string calibration;           ///< file name; empty when no scheme needs it
   std::size_t calibration_tokens = 0;
+  bool calibration_from_table = false;  ///< then `calibration` names the table and its texts
   std::size_t windows = 0, scored = 0;  ///< what the numbers are averages of
 };
 

@@ -220,26 +220,25 @@ scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name
 }
 
 const std::shared_ptr<const transformer>& scheme_maker::form(activation_cure cure) {
-  const auto [entry, is_new] = forms_.try_emplace(cure);
-  if (!is_new) return entry->second;
+  const auto found = forms_.find(cure);
+  if (found != forms_.end()) return found->second;
+  std::shared_ptr<transformer> changed;
   if (cure == activation_cure::smooth || cure == activation_cure::smooth_search) {
-    auto smoothed = std::make_shared<transformer>(model_);
+    changed = std::make_shared<transformer>(model_);
     const auto& absmax = natural().channel_absmax;
     if (cure == activation_cure::smooth) {
-      apply_smoothing(*smoothed, absmax);
+      apply_smoothing(*changed, absmax);
     } else {
       constexpr std::size_t samples = 512;  // tokens
       apply_smoothing(
-          *smoothed, absmax,
+          *changed, absmax,
           search_alphas(model_, absmax, sample_inputs(model_, ids_, windows_, samples), threads_));
     }
-    entry->second = std::move(smoothed);
   } else if (cure == activation_cure::rotate && model_.config.pre_norm) {
-    auto folded = std::make_shared<transformer>(model_);
-    fold_norms(*folded);
-    entry->second = std::move(folded);
+    changed = std::make_shared<transformer>(model_);
+    fold_norms(*changed);
   }
-  return entry->second;
+  return forms_[cure] = std::move(changed);
 }
 
 const calibration& scheme_maker::seen(activation_cure cure) {

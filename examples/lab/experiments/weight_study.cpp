@@ -107,10 +107,14 @@ weight_study study_weights(const std::filesystem::path& checkpoint,
                            const std::vector<scheme_name>& schemes, const std::string& filter,
                            weight_layout layout) {
   for (const scheme_name& s : schemes) {
-    if (s.kind == arithmetic::weight_only && s.method == weight_method::nearest) continue;
+    if (s.kind == arithmetic::weight_only && s.method == weight_method::nearest &&
+        s.attention == attention_kind::floats) {
+      continue;
+    }
     throw input_error("weights: " + in_quotes(s.text) +
                       " is no rounding of weights; expected wB[-tensor|-channel|-gN][-affine]");
   }
+  if (schemes.empty()) throw input_error("weights: no scheme but fp32");
   const safetensors file(checkpoint);
   weight_study study;
   study.checkpoint = file.path();

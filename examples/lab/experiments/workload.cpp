@@ -112,7 +112,10 @@ workload workload_loader::load(const std::filesystem::path& folder) const {
   if (!calibrated_) return w;
   if (table_) {
     w.table = table_;
-    p.calibration = options_.table.filename().string();
+    p.calibration = "table " + options_.table.filename().string() + " of";
+    for (const std::string& t : table_->texts) p.calibration += " " + printable(t) + ";";
+    p.calibration.pop_back();
+    p.calibration_from_table = true;
     p.calibration_tokens = table_->inputs.begin()->second.tokens;
     return w;
   }

@@ -21,8 +21,8 @@ std::vector<std::size_t> by_damage(std::span<const double> damage) {
 }
 
 std::string cell(const estimate& e) {
-  if (e.mean == 0 && !(e.se > 0)) return format("%16s", "-");
-  return format("%7.3f +-%6.3f", 1e3 * e.mean, 1e3 * e.se);
+  if (e.mean == 0 && !(e.se > 0)) return format("%17s", "-");
+  return format(" %7.3f +-%6.3f", 1e3 * e.mean, 1e3 * e.se);
 }
 
 template <class Parts, class Total>
@@ -31,9 +31,9 @@ std::string table_of(const attribution_study& a, const std::string& title,
                      Total&& total) {
   std::string text = "\n" + title + "\n" + format("%-*s", width, "layer");
   for (std::size_t c = 0; c < error_sources; ++c) {
-    text += format("%16s", std::string(name(static_cast<error_source>(c))).c_str());
+    text += format("%17s", std::string(name(static_cast<error_source>(c))).c_str());
   }
-  text += format("%16s\n", "all");
+  text += format("%17s\n", "all");
   for (const std::size_t l : order) {
     text += format("%-*s", width, a.layers[l].name.c_str());
     for (const estimate& e : parts(a.layers[l])) text += cell(e);

@@ -104,7 +104,10 @@ section ranges_section(const page& p) {
   s.text.push_back(
       {"What the float model's inputs spanned on the calibration text, the ranges that each rule "
        "makes of it, and the largest |x| on the examined text",
-       p.diagnosis.scheme.find("smooth") == std::string::npos ? "." : " (there smoothed)."});
+       p.diagnosis.scheme.find("smooth") != std::string::npos   ? " (there smoothed)."
+       : p.diagnosis.scheme.find("rotate") != std::string::npos ? " (there with the norms folded, "
+                                                                  "before rotation)."
+                                                                : "."});
   table t{"Ranges",
           {{"layer", cell_kind::name},
            {"smallest", cell_kind::number},
@@ -154,8 +157,7 @@ section protocol_section(const page& p) {
   row("examined", grouped(p.examined_tokens) + " tokens in " + grouped(p.examined_windows) +
                       " windows: the first of the same text");
   if (how.calibration_tokens > 0) {
-    row("calibration",
-        how.calibration + ", its first " + grouped(how.calibration_tokens) + " tokens");
+    row("calibration", calibration_of(how));
   }
   if (!p.attribution.empty()) {
     row("attribution", p.attribution_text + ", " + grouped(p.attribution_windows) + " windows, " +

@@ -2,6 +2,7 @@
 #include <lab/io/error.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/io/text.hpp>
+#include <lab/models/weights_hash.hpp>
 #include <lab/report/page.hpp>
 #include <zeropoint/version.hpp>
 
@@ -10,26 +11,6 @@
 namespace lab {
 
 namespace {
-
-/// Of all weights as float32 in the order of the struct, tensor by tensor.
-std::string hash_of(const transformer& m) {
-  std::string hashes;
-  const auto add = [&](const std::vector<float>& v) {
-    hashes += text_hash({reinterpret_cast<const char*>(v.data()), v.size() * sizeof(float)});
-  };
-  add(m.embedding);
-  add(m.positions);
-  for (const block& b : m.blocks) {
-    for (const norm* n : {&b.attention_norm, &b.mlp_norm}) add(n->gain), add(n->bias);
-  }
-  for (const dense* d : m.linears()) add(d->weight), add(d->bias);
-  for (const auto& d : {m.project_in, m.project_out}) {
-    if (d) add(d->weight), add(d->bias);
-  }
-  if (m.final_norm) add(m.final_norm->gain), add(m.final_norm->bias);
-  add(m.head);
-  return text_hash(hashes);
-}
 
 /// The layers whose own output error is largest, in the middle, and smallest.
 std::vector<layer_choice> telling_layers(const std::vector<layer_diagnosis>& layers) {
@@ -66,7 +47,7 @@ class gatherer {
     sensitivity();
     attribution();
     ranges();
-    page_.weights_hash = hash_of(w_.model);
+    page_.weights_hash = weights_hash(w_.model);
     page_.version = std::to_string(ZP_VERSION_MAJOR) + "." + std::to_string(ZP_VERSION_MINOR) +
                     "." + std::to_string(ZP_VERSION_PATCH);
 #if defined(__clang__)

@@ -62,6 +62,11 @@ const measurement* study::row(std::string_view scheme) const {
   return nullptr;
 }
 
+std::string calibration_of(const protocol& p) {
+  if (p.calibration_from_table) return p.calibration;
+  return p.calibration + ", its first " + grouped(p.calibration_tokens) + " tokens";
+}
+
 std::string heading_of(const study& s) {
   const lab::protocol& p = s.protocol;
   std::string text =
@@ -84,8 +89,7 @@ std::string heading_of(const study& s) {
                   (p.joined ? "lines joined as the HuggingFace dataset does" : "as it is") +
                   "; FNV-1a 64 of the file " + p.text_hash + ", of the ids " + p.ids_hash);
   if (p.calibration_tokens > 0) {
-    text += wrapped("calibration " + p.calibration + ", its first " +
-                    grouped(p.calibration_tokens) + " tokens");
+    text += wrapped("calibration " + calibration_of(p));
   }
   if (!s.outlier_layer.empty()) {
     text += wrapped("outliers: the largest channel is " + format("%.1f", s.outlier_ratio) +

@@ -29,6 +29,8 @@ struct study {
   [[nodiscard]] const measurement* row(std::string_view scheme) const;
 };
 
+/// What ranges come from: a text and how much of it, or a table and its texts.
+[[nodiscard]] std::string calibration_of(const protocol& p);
 /// What was measured and how; lines of at most 100 columns.
 [[nodiscard]] std::string heading_of(const study& s);
 /// The heading, then the table; lines of at most 100 columns.
