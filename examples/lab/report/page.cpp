@@ -96,7 +96,7 @@ class gatherer {
   void sensitivity() {
     const scheme_layers scheme = maker_.make(wishes_.scheme);
     if (scheme.ordered) {
-      page_.notes.push_back(
+      page_.notes.emplace_back(
           "No sensitivity of single layers: watched layers change with what they see.");
       return;
     }
@@ -120,7 +120,7 @@ class gatherer {
       page_.attribution_windows = windows.size();
       page_.attribution_text = apart ? how.calibration : how.text;
     } catch (const input_error& problem) {
-      page_.notes.push_back(std::string("No ") + problem.what() + ".");
+      page_.notes.emplace_back(std::string("No ") + problem.what() + ".");
     }
   }
 
