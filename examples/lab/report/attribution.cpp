@@ -62,7 +62,7 @@ std::string check_of(const attribution_study& a, int width) {
   std::string text =
       "\ncheck: layers that make up 80 % of the measured KL, each quantized alone, on " +
       a.study.protocol.text + "\n";
-  const char* columns = "%-*s%16s%10s%7s%16s%16s%7s\n";
+  const char* columns = "%-*s%17s%10s%7s%17s%17s%7s\n";
   text += format(columns, width, "", "KL", "KL", "", "loss", "loss", "");
   text += format(columns, width, "layer", "predicted", "measured", "ratio", "predicted", "measured",
                  "ratio");
@@ -75,8 +75,8 @@ std::string check_of(const attribution_study& a, int width) {
         (std::fabs(m.delta) > m.delta_se ? ratio(p.total_loss.mean, m.delta) : ratio(0, 0)) + "\n";
   }
   const auto line = [&](const char* what, double kl, double measured) {
-    text += format("%-*s%7.3f%19.3f", width, what, 1e3 * kl, 1e3 * measured) + ratio(kl, measured) +
-            "\n";
+    text += format("%-*s %7.3f%19.3f", width, what, 1e3 * kl, 1e3 * measured) +
+            ratio(kl, measured) + "\n";
   };
   double alone = 0;
   for (std::size_t l = 0; l < a.layers.size(); ++l) alone += a.sensitivity[1 + l].kl;
