@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes tests/lab/data/golden: tiny random GPT-2 and OPT checkpoints and the logits HuggingFace gives them.
+"""Makes tests/lab/data/golden: tiny random GPT-2, OPT and Llama checkpoints and the logits HuggingFace gives them.
 
     python3 make_golden.py [OUT]
 
@@ -21,6 +21,8 @@ GPT2 = dict(n_embd=WIDTH, n_head=HEADS, n_layer=LAYERS, vocab_size=VOCAB, n_posi
 OPT = dict(hidden_size=WIDTH, num_attention_heads=HEADS, num_hidden_layers=LAYERS, vocab_size=VOCAB,
            max_position_embeddings=POSITIONS, ffn_dim=3 * WIDTH, word_embed_proj_dim=WIDTH, bos_token_id=2,
            eos_token_id=2, pad_token_id=1)
+LLAMA = dict(hidden_size=WIDTH, num_hidden_layers=LAYERS, vocab_size=VOCAB, max_position_embeddings=POSITIONS,
+             intermediate_size=36, bos_token_id=0, eos_token_id=0)
 
 # name: family, config, prefix in the file (HuggingFace's own is "transformer." or "model.decoder."), buffers
 CASES = {
@@ -30,6 +32,13 @@ CASES = {
     "opt_pre_norm": ("opt", dict(), "model.decoder.", False),
     "opt_post_norm": ("opt", dict(do_layer_norm_before=False, word_embed_proj_dim=12), "decoder.", False),
     "opt_untied": ("opt", dict(tie_word_embeddings=False, activation_function="gelu"), "model.", False),
+    # heads of 6: 24 columns of q, 12 of k
+    "llama_grouped": ("llama", dict(tie_word_embeddings=True, num_attention_heads=4, num_key_value_heads=2,
+                                    head_dim=6, rms_norm_eps=1e-5,
+                                    rope_parameters=dict(rope_type="default", rope_theta=10000.0)),
+                      "model.", False),
+    "llama_untied": ("llama", dict(num_attention_heads=2, attention_bias=True, mlp_bias=True,
+                                   rope_parameters=dict(rope_type="default", rope_theta=500.0)), "", False),
 }
 
 
@@ -55,6 +64,9 @@ def main():
         if family == "gpt2":
             config = transformers.GPT2Config(**(GPT2 | extra), attn_implementation="eager")
             model, inner = transformers.GPT2LMHeadModel(config), "transformer."
+        elif family == "llama":
+            config = transformers.LlamaConfig(**(LLAMA | extra), attn_implementation="eager")
+            model, inner = transformers.LlamaForCausalLM(config), "model."
         else:
             config = transformers.OPTConfig(**(OPT | extra), attn_implementation="eager")
             model, inner = transformers.OPTForCausalLM(config), "model.decoder."
@@ -82,6 +94,9 @@ def main():
         save_file(tensors, os.path.join(folder, "model.safetensors"))
         settings = config.to_dict()
         settings["architectures"] = [type(model).__name__]
+        if name == "llama_untied":  # as files before transformers 5 say it
+            settings["rope_theta"] = settings.pop("rope_parameters")["rope_theta"]
+            settings["rope_scaling"] = None
         with open(os.path.join(folder, "config.json"), "w") as file:
             json.dump(settings, file, indent=1, sort_keys=True)
             file.write("\n")

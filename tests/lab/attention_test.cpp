@@ -13,8 +13,8 @@ using lab::attention_kind;
 
 constexpr attention_kind int8_kinds[] = {attention_kind::int8_cache, attention_kind::int8};
 
-const char* const models[] = {"gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_post_norm",
-                              "opt_untied"};
+const char* const models[] = {"gpt2_tied",  "gpt2_untied",   "opt_pre_norm", "opt_post_norm",
+                              "opt_untied", "llama_grouped", "llama_untied"};
 
 lab::transformer golden_model(const std::string& name) {
   return lab::load_model(test::golden / name);
@@ -62,21 +62,23 @@ TEST_CASE("Every kind of attention computes the formula, across blocks of querie
   INFO(test::seed_text(seed));
   test::generator g(seed);
   lab::model_config c;
-  c.width = 48, c.heads = 3, c.scale_attention = true;
-  const std::size_t C = c.width, d = c.head_width();
+  c.heads = 4, c.kv_heads = GENERATE(as<std::size_t>(), 1, 2, 4), c.head_width = 16;
+  const std::size_t C = c.q_width(), Q = c.qkv_width(), d = c.head_width;
   for (const std::size_t T : {1u, 2u, 63u, 64u, 65u, 150u}) {
-    std::vector<float> qkv(T * 3 * C), scores(lab::attention_block * T);
+    std::vector<float> qkv(T * Q), scores(lab::attention_block * T);
     for (float& x : qkv) x = test::normal(g);
     for (const auto kind :
          {attention_kind::floats, attention_kind::int8_cache, attention_kind::int8}) {
       std::vector<float> input = qkv, mixed(T * C, -7e30f);
-      lab::attend(c, 0, kind, {input.data(), T, 3 * C}, scores.data(), {mixed.data(), T, C});
+      lab::attend(c, 0, kind, {input.data(), T, Q}, scores.data(), {mixed.data(), T, C});
       double worst = 0;
       for (std::size_t h = 0; h < c.heads; ++h) {
         std::vector<float> part[3];
+        const std::size_t group = h / (c.heads / c.kv_heads);
+        const std::size_t first[] = {h * d, C + group * d, C + c.kv_width() + group * d};
         for (std::size_t t = 0; t < T; ++t) {
           for (std::size_t p = 0; p < 3; ++p) {
-            const auto from = qkv.begin() + static_cast<std::ptrdiff_t>((t * 3 + p) * C + h * d);
+            const auto from = qkv.begin() + static_cast<std::ptrdiff_t>(t * Q + first[p]);
             part[p].insert(part[p].end(), from, from + static_cast<std::ptrdiff_t>(d));
           }
         }
@@ -113,7 +115,7 @@ TEST_CASE("Logits with int8 attention are near those of float, and not the same"
 }
 
 TEST_CASE("A later token changes no bit of an earlier logit") {
-  const std::string name = GENERATE("gpt2_tied", "opt_post_norm");
+  const std::string name = GENERATE("gpt2_tied", "opt_post_norm", "llama_grouped");
   const auto m = golden_model(name);
   const auto ids = test::golden_ids(name);
   const std::size_t T = ids.size(), V = m.config.vocab;

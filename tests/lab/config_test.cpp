@@ -1,4 +1,4 @@
-// config.json of both families as published, and a table of wrong ones.
+// config.json of the families as published, and a table of wrong ones.
 #include <lab/io/config.hpp>
 
 #include "lab/scratch.hpp"
@@ -19,6 +19,9 @@ const std::string gpt2 = R"("model_type":"gpt2","n_embd":768,"n_layer":12,"n_hea
 const std::string opt = R"("model_type":"opt","hidden_size":768,"num_hidden_layers":12,)"
                         R"("num_attention_heads":12,"ffn_dim":3072,)"
                         R"("max_position_embeddings":2048,"vocab_size":50272)";
+const std::string llama = R"("model_type":"llama","hidden_size":64,"num_hidden_layers":2,)"
+                          R"("num_attention_heads":4,"intermediate_size":96,)"
+                          R"("max_position_embeddings":128,"vocab_size":50)";
 
 }  // namespace
 
@@ -35,7 +38,10 @@ TEST_CASE("gpt2 as published") {
   CHECK(c.width == 768);
   CHECK(c.layers == 12);
   CHECK(c.heads == 12);
-  CHECK(c.head_width() == 64);
+  CHECK(c.head_width == 64);
+  CHECK(c.kv_heads == 12);
+  CHECK(c.qkv_width() == 3 * 768);
+  CHECK((!c.rotary() && !c.rms_norm && !c.gated));
   CHECK(c.ffn == 3072);
   CHECK(c.positions == 1024);
   CHECK(c.embed_width == 768);
@@ -91,6 +97,41 @@ TEST_CASE("opt-125m and opt-350m as published") {
   CHECK((odd.pre_norm && !odd.final_norm && !odd.bias && !odd.norm_affine));
 }
 
+TEST_CASE("llama: SmolLM2-135M as published, and the newer place of rope_theta") {
+  const auto c = parse(R"({
+    "architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+    "bos_token_id": 0, "eos_token_id": 0, "hidden_act": "silu", "hidden_size": 576,
+    "initializer_range": 0.041666666666666664, "intermediate_size": 1536, "is_llama_config": true,
+    "max_position_embeddings": 8192, "model_type": "llama", "num_attention_heads": 9,
+    "num_hidden_layers": 30, "num_key_value_heads": 3, "pretraining_tp": 1, "rms_norm_eps": 1e-05,
+    "rope_interleaved": false, "rope_scaling": null, "rope_theta": 100000,
+    "tie_word_embeddings": true, "torch_dtype": "bfloat16", "use_cache": true,
+    "vocab_size": 49152})");
+  CHECK(c.family == lab::model_family::llama);
+  CHECK((c.width == 576 && c.layers == 30 && c.ffn == 1536 && c.vocab == 49152));
+  CHECK((c.heads == 9 && c.kv_heads == 3 && c.head_width == 64));
+  CHECK((c.q_width() == 576 && c.kv_width() == 192 && c.qkv_width() == 960));
+  CHECK((c.rotary() && c.rms_norm && c.gated && c.pre_norm && c.final_norm && c.norm_affine));
+  CHECK((!c.bias && !c.mlp_bias && c.tied_head && c.scale_attention));
+  CHECK(c.rope_theta == 100000);
+  CHECK(c.norm_eps == 1e-5f);
+  CHECK(c.act == lab::activation::silu);
+  CHECK((c.positions == 8192 && c.position_offset == 0 && c.embed_width == 576));
+
+  const auto plain = parse("{" + llama + "}");
+  CHECK((plain.kv_heads == 4 && plain.head_width == 16 && !plain.tied_head));
+  CHECK(plain.rope_theta == 10000);
+  CHECK(plain.norm_eps == 1e-6f);
+  const auto odd = parse("{" + llama +
+                         R"(,"head_dim":6,"num_key_value_heads":2,"attention_bias":true,)"
+                         R"("rope_theta":7,"rope_parameters":{"rope_type":"default",)"
+                         R"("rope_theta":5e5}})");
+  CHECK((odd.head_width == 6 && odd.q_width() == 24 && odd.kv_width() == 12));
+  CHECK((odd.bias && !odd.mlp_bias));
+  CHECK(odd.rope_theta == 5e5);
+  CHECK(parse("{" + llama + R"(,"rope_scaling":{"type":"default"}})").rope_theta == 10000);
+}
+
 TEST_CASE("wrong configs say which key and what was expected") {
   struct bad {
     std::string text, expected;
@@ -102,11 +143,30 @@ TEST_CASE("wrong configs say which key and what was expected") {
            bad{"", "empty"},
            bad{"{", "JSON"},
            bad{"[]", "expected an object"},
-           bad{"{}", "model_type: is missing; expected gpt2 or opt"},
-           bad{R"({"model_type":"llama"})",
-               "the architecture \"llama\" is not supported; supported are gpt2"},
-           bad{R"({"architectures":["LlamaForCausalLM"]})",
-               "\"LlamaForCausalLM\" is not supported"},
+           bad{"{}", "model_type: is missing; expected gpt2, opt or llama"},
+           bad{R"({"model_type":"bert"})",
+               "the architecture \"bert\" is not supported; supported are gpt2"},
+           bad{R"({"architectures":["BertForMaskedLM"]})", "\"BertForMaskedLM\" is not supported"},
+           bad{"{" + llama + R"(,"num_key_value_heads":3})",
+               "num_key_value_heads: is 3, which does not divide the 4 heads"},
+           bad{"{" + llama + R"(,"head_dim":7})", "head_dim: is 7; rotary positions need an even"},
+           bad{"{" + llama + R"(,"rope_scaling":{"rope_type":"llama3","factor":8.0}})",
+               "rope_scaling.rope_type: is \"llama3\", which is not supported; expected default"},
+           bad{"{" + llama + R"(,"rope_scaling":{"type":"linear","factor":2.0}})",
+               "rope_scaling.type: is \"linear\", which is not supported"},
+           bad{"{" + llama + R"(,"rope_parameters":{"rope_type":"yarn","rope_theta":1e4}})",
+               "rope_parameters.rope_type: is \"yarn\""},
+           bad{"{" + llama + R"(,"rope_parameters":{"partial_rotary_factor":0.5}})",
+               "rope_parameters.partial_rotary_factor: is not supported; expected 1"},
+           bad{"{" + llama + R"(,"rope_scaling":7})", "rope_scaling"},
+           bad{"{" + llama + R"(,"rope_theta":0})", "rope_theta: is 0; expected a number from 1"},
+           bad{"{" + llama + R"(,"rope_interleaved":true})", "rope_interleaved: is not supported"},
+           bad{"{" + llama + R"(,"hidden_act":"tanh"})", "hidden_act: is \"tanh\""},
+           bad{"{" + llama + R"(,"rms_norm_eps":2})", "rms_norm_eps: expected 0 <= epsilon < 1"},
+           bad{without(llama, R"("intermediate_size":96,)"), "intermediate_size: is missing"},
+           bad{without(llama, R"("num_attention_heads":4,)")
+                   .insert(1, R"("num_attention_heads":5,)"),
+               "num_attention_heads: is 5, which does not divide the width 64"},
            bad{R"({"architectures":[]})", "architectures: expected a list of names"},
            bad{R"({"model_type":7})", "model_type: is a number; expected a string"},
            bad{"{" + gpt2 + R"(,"n_head":7})", "\"n_head\" appears twice"},
@@ -124,7 +184,7 @@ TEST_CASE("wrong configs say which key and what was expected") {
                "n_layer: is \"12\""},
            bad{without(gpt2, R"("n_embd":768,)").insert(1, R"("n_embd":9223372036854775808,)"),
                "n_embd: is 9223372036854775808"},
-           bad{"{" + gpt2 + R"(,"activation_function":"silu"})", "is \"silu\"; expected gelu_new"},
+           bad{"{" + gpt2 + R"(,"activation_function":"tanh"})", "is \"tanh\"; expected gelu_new"},
            bad{"{" + gpt2 + R"(,"layer_norm_epsilon":-1})", "0 <= epsilon < 1"},
            bad{"{" + gpt2 + R"(,"layer_norm_epsilon":"x"})", "expected a number"},
            bad{"{" + gpt2 + R"(,"tie_word_embeddings":1})", "expected true or false"},
@@ -152,7 +212,9 @@ TEST_CASE("load_config takes a folder or a file and names what is missing") {
 
 TEST_CASE("a damaged config is refused or keeps its promises") {
   std::size_t loaded = 0;
-  const std::string good = "{" + opt + R"(,"word_embed_proj_dim":512,"bos_token_id":2})";
+  const std::string good =
+      GENERATE("{" + opt + R"(,"word_embed_proj_dim":512,"bos_token_id":2})",
+               "{" + llama + R"(,"head_dim":8,"rope_parameters":{"rope_theta":1e4}})");
   for (std::size_t at = 0; at < good.size(); ++at) {
     CHECK(says(good.substr(0, at)) != "");
     for (int value = 0; value < 256; ++value) {
@@ -162,7 +224,9 @@ TEST_CASE("a damaged config is refused or keeps its promises") {
         const auto c = parse(changed);
         const std::size_t sizes[] = {c.vocab, c.width, c.layers, c.heads, c.ffn, c.positions};
         for (const std::size_t size : sizes) REQUIRE((size > 0 && size <= std::size_t{1} << 24));
-        REQUIRE(c.width % c.heads == 0);
+        REQUIRE((c.family == lab::model_family::llama || c.width % c.heads == 0));
+        REQUIRE((c.kv_heads > 0 && c.heads % c.kv_heads == 0));
+        REQUIRE((c.head_width > 0 && (!c.rotary() || c.head_width % 2 == 0)));
         ++loaded;
       });
       REQUIRE(!test::contains(message, "\n"));

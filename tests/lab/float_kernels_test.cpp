@@ -117,6 +117,55 @@ TEST_CASE("LayerNorm has the same bits everywhere and the right values") {
   }
 }
 
+TEST_CASE("RMSNorm has the same bits everywhere and the right values") {
+  const bool in_place = GENERATE(false, true);
+  test::generator g(test::seed(13));
+  for (const std::size_t cols : {1u, 15u, 16u, 17u, 20u, 576u, 1001u}) {
+    INFO(cols);
+    const std::size_t rows = 3;
+    const auto x = normals(rows * cols, g), gain = normals(cols, g);
+    const auto y = same_everywhere([&](const float_kernels& k) {
+      std::vector<float> out = x;
+      k.rms_norm(rows, cols, in_place ? out.data() : x.data(), cols, gain.data(), 1e-5f, out.data(),
+                 cols);
+      return out;
+    });
+    for (std::size_t i = 0; i < rows; ++i) {
+      double square = 0;
+      for (std::size_t j = 0; j < cols; ++j) {
+        square += std::pow(static_cast<double>(x[i * cols + j]), 2) / static_cast<double>(cols);
+      }
+      for (std::size_t j = 0; j < cols; ++j) {
+        const double expected = static_cast<double>(x[i * cols + j]) / std::sqrt(square + 1e-5) *
+                                static_cast<double>(gain[j]);
+        REQUIRE(std::fabs(static_cast<double>(y[i * cols + j]) - expected) < 4e-6);
+      }
+    }
+  }
+}
+
+TEST_CASE("SiLU and the product of two rows: the formula, the same bits everywhere") {
+  std::vector<float> x = {0.0f, -0.0f, 1.0f, -1.0f, 20.0f, -20.0f, -87.0f, -100.0f, 100.0f, -3e38f};
+  test::generator g(test::seed(14));
+  for (std::size_t i = 0; i < 100; ++i) x.push_back(4 * test::normal(g));
+  const auto y = same_everywhere([&](const float_kernels& k) {
+    std::vector<float> out = x;
+    k.silu(out.size(), out.data());
+    return out;
+  });
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const double v = static_cast<double>(x[i]), expected = v / (1 + std::exp(-v));
+    INFO(x[i]);
+    CHECK(std::fabs(static_cast<double>(y[i]) - expected) <= 1e-6 * std::fabs(expected) + 1e-35);
+  }
+  const auto product = same_everywhere([&](const float_kernels& k) {
+    std::vector<float> out = x;
+    k.scale_by(out.size(), y.data(), out.data());
+    return out;
+  });
+  for (std::size_t i = 0; i < x.size(); ++i) CHECK(product[i] == x[i] * y[i]);
+}
+
 TEST_CASE("Causal softmax sums to one, masks the future, has the same bits everywhere") {
   test::generator g(test::seed(13));
   for (const std::size_t cols : {1u, 16u, 33u, 200u}) {

@@ -8,8 +8,8 @@ using test::golden;
 using test::logits_of;
 
 TEST_CASE("Logits agree with HuggingFace") {
-  const std::string name =
-      GENERATE("gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_post_norm", "opt_untied");
+  const std::string name = GENERATE("gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_post_norm",
+                                    "opt_untied", "llama_grouped", "llama_untied");
   INFO(name);
   const lab::transformer m = lab::load_model(golden / name);
   const auto ids = test::golden_ids(name);
@@ -28,8 +28,9 @@ TEST_CASE("Logits agree with HuggingFace") {
 }
 
 TEST_CASE("A shorter window gives the same first logits") {  // causality
-  const lab::transformer m = lab::load_model(golden / "gpt2_tied");
-  const auto ids = test::golden_ids("gpt2_tied");
+  const std::string name = GENERATE("gpt2_tied", "llama_grouped");
+  const lab::transformer m = lab::load_model(golden / name);
+  const auto ids = test::golden_ids(name);
   const auto all = logits_of(m, ids);
   for (std::size_t T = 1; T < ids.size(); ++T) {
     const auto some = logits_of(m, {ids.data(), T});

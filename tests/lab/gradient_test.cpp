@@ -62,6 +62,12 @@ double norm_of(std::span<const float> v) {
 
 }  // namespace
 
+TEST_CASE("A llama has no gradients here, and says so") {
+  const auto m = lab::load_model(test::golden / "llama_grouped");
+  const auto ids = test::golden_ids("llama_grouped");
+  CHECK(test::contains(test::rejection([&] { return lab::tape(m, ids), 0; }), "this is a llama"));
+}
+
 TEST_CASE("Gradients in the output of every layer are those of central differences") {
   const std::string name = GENERATE(from_range(std::begin(models), std::end(models)));
   const std::uint64_t seed = test::seed(71);

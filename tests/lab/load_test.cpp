@@ -83,6 +83,26 @@ TEST_CASE("OPT: q, k and v stay layers of their own") {
   CHECK(m.parameters() == count);
 }
 
+TEST_CASE("Llama: gate, up and down, and no positions") {
+  const lab::transformer m = lab::load_model(test::golden / "llama_grouped");
+  const auto linears = m.linears();
+  REQUIRE(linears.size() == 14);
+  CHECK(linears[1]->name == "layers.0.self_attn.k_proj");
+  CHECK(linears[3]->name == "layers.0.self_attn.o_proj");
+  CHECK(linears[4]->name == "layers.0.mlp.gate_proj");
+  CHECK(linears[5]->name == "layers.0.mlp.up_proj");
+  CHECK(linears[13]->name == "layers.1.mlp.down_proj");
+  CHECK((m.positions.empty() && m.head.empty()));
+  for (const lab::dense* d : linears) CHECK(d->bias.empty());
+  const lab::transformer biased = lab::load_model(test::golden / "llama_untied");
+  for (const lab::dense* d : biased.linears()) CHECK(d->bias.size() == d->out);
+  for (const std::string name : {"llama_grouped", "llama_untied"}) {
+    std::size_t count = 0;
+    for (const auto& [key, t] : read_checkpoint(name)) count += t.values.size();
+    CHECK(lab::load_model(test::golden / name).parameters() == count);
+  }
+}
+
 TEST_CASE("Every prefix loads the same model") {
   for (const std::string name : {"gpt2_tied", "opt_pre_norm"}) {
     const bool gpt2 = name == "gpt2_tied";
@@ -107,6 +127,17 @@ TEST_CASE("A checkpoint that does not fit its config is refused in one line that
   const auto missing =
       complaint("gpt2_tied", [](checkpoint& c) { c.erase("transformer.h.1.mlp.c_fc.bias"); });
   CHECK(contains(missing, "\"transformer.h.1.mlp.c_fc.bias\" is missing, expected shape [80]"));
+  const auto bias = complaint("llama_grouped", [](checkpoint& c) {
+    c["model.layers.1.self_attn.k_proj.bias"] = {{12}, std::vector<float>(12, 1.0f)};
+  });
+  CHECK(contains(bias, "\"model.layers.1.self_attn.k_proj.bias\", but the config says that there"));
+  const auto grouped = complaint("llama_grouped", [](checkpoint& c) {
+    c["model.layers.0.self_attn.v_proj.weight"] = {{24, 20}, std::vector<float>(480, 1.0f)};
+  });
+  CHECK(contains(grouped, "v_proj.weight\" has shape [24, 20], expected [12, 20]"));
+  const auto no_gate =
+      complaint("llama_untied", [](checkpoint& c) { c.erase("layers.1.mlp.gate_proj.weight"); });
+  CHECK(contains(no_gate, "\"layers.1.mlp.gate_proj.weight\" is missing, expected shape [36, 20]"));
   const auto shape = complaint("gpt2_tied", [](checkpoint& c) {
     auto& t = c["transformer.h.0.attn.c_attn.weight"];
     t.shape = {60, 20};  // as a Linear would be

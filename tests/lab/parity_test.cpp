@@ -61,8 +61,8 @@ lab::scheme_layers all_faulty(const lab::transformer& m, std::size_t wrong) {
 }  // namespace
 
 TEST_CASE("Every quantized layer of both families agrees with its twin") {
-  const std::string name =
-      GENERATE("gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_post_norm", "opt_untied");
+  const std::string name = GENERATE("gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_post_norm",
+                                    "opt_untied", "llama_grouped", "llama_untied");
   const lab::transformer m = lab::load_model(test::golden / name);
   const auto ids = test::golden_ids(name);
   const std::vector<lab::window> windows = {{0, 10, 9}};  // the rest lies partly outside the grid

@@ -7,7 +7,8 @@
 using test::contains;
 
 TEST_CASE("A planted model has bit-identical logits") {
-  const std::string name = GENERATE("gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_untied");
+  const std::string name = GENERATE("gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_untied",
+                                    "llama_grouped", "llama_untied");
   const lab::plant what = GENERATE(lab::plant{1, 1}, lab::plant{4, 8}, lab::plant{20, 20});
   INFO(name << " " << what.text());
   const lab::transformer natural = lab::load_model(test::golden / name);
@@ -26,10 +27,15 @@ TEST_CASE("A planted model has bit-identical logits") {
     for (std::size_t b = 0; b < natural.blocks.size(); ++b) {
       const lab::block &before = natural.blocks[b], &after = planted.blocks[b];
       CHECK(after.attention_norm.gain[j] == before.attention_norm.gain[j] * (chosen ? c : 1));
-      CHECK(after.attention_norm.bias[j] == before.attention_norm.bias[j] * (chosen ? c : 1));
+      if (natural.config.rms_norm) {
+        const float divisor = chosen ? c : 1;
+        CHECK(after.gate->weight[20 + j] == before.gate->weight[20 + j] / divisor);
+      } else {
+        CHECK(after.attention_norm.bias[j] == before.attention_norm.bias[j] * (chosen ? c : 1));
+      }
       CHECK(after.mlp_norm.gain[j] == before.mlp_norm.gain[j] * (chosen ? c : 1));
       CHECK(after.fc1.weight[20 + j] == before.fc1.weight[20 + j] / (chosen ? c : 1));
-      CHECK(after.qkv.back().weight[40 + j] == before.qkv.back().weight[40 + j] / (chosen ? c : 1));
+      CHECK(after.qkv.back().weight[20 + j] == before.qkv.back().weight[20 + j] / (chosen ? c : 1));
       CHECK(after.fc2.weight == before.fc2.weight);
       CHECK(after.attention_out.weight == before.attention_out.weight);
     }

@@ -73,7 +73,7 @@ std::vector<lab::measurement> measured(const fixture& f, const std::vector<std::
 
 TEST_CASE(
     "Every cured scheme can be made of both families, and its layers agree with their twins") {
-  const std::string name = GENERATE("gpt2_tied", "opt_pre_norm");
+  const std::string name = GENERATE("gpt2_tied", "opt_pre_norm", "llama_grouped");
   const fixture f(name);
   const auto names = parsed(cured);
   lab::scheme_maker maker = f.maker(names);

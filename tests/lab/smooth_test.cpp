@@ -28,7 +28,8 @@ double largest_difference(std::span<const float> a, std::span<const float> b) {
 }  // namespace
 
 TEST_CASE("Smoothing leaves the float logits to rounding") {
-  const std::string name = GENERATE("gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_untied");
+  const std::string name = GENERATE("gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_untied",
+                                    "llama_grouped", "llama_untied");
   const double alpha = GENERATE(0.0, 0.5, 1.0);
   const bool planted = GENERATE(false, true);
   INFO(name << " alpha " << alpha << " planted " << planted);
@@ -44,7 +45,9 @@ TEST_CASE("Smoothing leaves the float logits to rounding") {
   CHECK(largest_difference(before, after) <= 1e-5 * static_cast<double>(size));
   // And it did something: every gain and every layer behind a norm changed, no other layer.
   CHECK(smoothed.blocks[0].attention_norm.gain != m.blocks[0].attention_norm.gain);
-  CHECK(smoothed.blocks[0].mlp_norm.bias != m.blocks[0].mlp_norm.bias);
+  CHECK(smoothed.blocks[0].mlp_norm.gain != m.blocks[0].mlp_norm.gain);
+  CHECK((m.config.rms_norm || smoothed.blocks[0].mlp_norm.bias != m.blocks[0].mlp_norm.bias));
+  CHECK((!m.config.gated || smoothed.blocks[0].gate->weight != m.blocks[0].gate->weight));
   CHECK(smoothed.blocks[0].qkv.back().weight != m.blocks[0].qkv.back().weight);
   CHECK(smoothed.blocks[0].fc1.weight != m.blocks[0].fc1.weight);
   CHECK(smoothed.blocks[0].fc2.weight == m.blocks[0].fc2.weight);
@@ -62,9 +65,10 @@ TEST_CASE("Smoothing takes planted outliers out of the activations") {
 }
 
 TEST_CASE("Searched alphas are those of the library, norm by norm, on any number of threads") {
-  lab::transformer m = lab::load_model(test::golden / "opt_pre_norm");
+  const std::string name = GENERATE("opt_pre_norm", "llama_grouped");
+  lab::transformer m = lab::load_model(test::golden / name);
   lab::apply_plant(m, {2, 10});
-  const auto ids = test::golden_ids("opt_pre_norm");
+  const auto ids = test::golden_ids(name);
   const auto windows = lab::cut(lab::window_rule::chunk, ids.size(), ids.size(), ids.size());
   const auto absmax = calibrated(m, ids).channel_absmax;
   const auto inputs = lab::sample_inputs(m, ids, windows, 1);

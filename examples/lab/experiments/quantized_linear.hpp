@@ -26,11 +26,28 @@ class rounded_linear final : public linear {
     multiply(*exact_, scratch->data(), x, y);
     scratch_.give_back(std::move(scratch));
   }
+  /// Widens a block of outputs at a time, which stays in the cache until it is multiplied.
+  void apply_on(std::size_t threads, zeropoint::matrix_view<const float> x,
+                zeropoint::matrix_view<float> y) const override {
+    constexpr std::size_t block = 64;
+    const std::size_t in = exact_->in, out = exact_->out;
+    parallel_for(threads, (out + block - 1) / block, [&](std::size_t i) {
+      const std::size_t first = i * block, rows = std::min(block, out - first);
+      auto scratch = blocks_.take([&] { return std::vector<float>(block * in); });
+      for (std::size_t j = 0; j < rows * in; ++j) {
+        (*scratch)[j] = to_float(weight_[first * in + j]);
+      }
+      const float* bias = exact_->bias.empty() ? nullptr : exact_->bias.data() + first;
+      multiply_on(1, rows, scratch->data(), bias, x,
+                  {y.data() + first, y.rows(), rows, y.stride()});
+      blocks_.give_back(std::move(scratch));
+    });
+  }
 
  private:
   const dense* exact_;  ///< shape and bias
   std::vector<Half> weight_;
-  mutable pool<std::vector<float>> scratch_;
+  mutable pool<std::vector<float>> scratch_, blocks_;
 };
 using f16_linear = rounded_linear<zeropoint::float16, &zeropoint::to_float16>;
 using bf16_linear = rounded_linear<zeropoint::bfloat16, &zeropoint::to_bfloat16>;
@@ -71,14 +88,35 @@ void show_codes_of(const Layer& layer, zeropoint::matrix_view<const float> x,
   }
 }
 
-/// A layer of the library, on the calling thread.
+/// The codes of a layer and their params, one per block.
+template <class Layer>
+zeropoint::quantized_matrix<std::int8_t> codes_of(const Layer& layer,
+                                                  zeropoint::block_shape block) {
+  zeropoint::quantized_matrix<std::int8_t> codes(
+      zeropoint::params_table(layer.out(), layer.in(), block, layer.weights()));
+  const zeropoint::matrix_view<std::int8_t> values = codes.values();
+  for (std::size_t j = 0; j < layer.out(); ++j) {
+    for (std::size_t k = 0; k < layer.in(); ++k) {
+      values(j, k) = static_cast<std::int8_t>(layer.weight_code(j, k));
+      if (j % block.rows != 0 || k % block.cols != 0) continue;
+      codes.table().set(codes.table().index(j, k), layer.weight_params(j, k));
+    }
+  }
+  return codes;
+}
+
+/// A layer of the library.
 template <class Layer>
 class quantized_linear final : public linear {
  public:
   explicit quantized_linear(Layer layer) : layer_(std::move(layer)) {}
   void apply(zeropoint::matrix_view<const float> x,
              zeropoint::matrix_view<float> y) const override {
-    layer_(x, y);
+    layer_(x, y, executor_of(1));
+  }
+  void apply_on(std::size_t threads, zeropoint::matrix_view<const float> x,
+                zeropoint::matrix_view<float> y) const override {
+    layer_(x, y, executor_of(threads));
   }
   clip_count clips() const override {
     if constexpr (requires { innermost(layer_).counts(); }) {
@@ -115,6 +153,11 @@ class quantized_linear final : public linear {
     if constexpr (!integer || fixed || dynamic) {
       return split_weights_of(layer_, innermost(layer_), d);
     }
+    return std::nullopt;
+  }
+  std::optional<zeropoint::quantized_matrix<std::int8_t>> weight_codes(
+      zeropoint::block_shape block) const override {
+    if constexpr (requires { layer_.weight_code(0, 0); }) return codes_of(layer_, block);
     return std::nullopt;
   }
   [[nodiscard]] std::size_t stored_bytes() const {

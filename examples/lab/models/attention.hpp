@@ -1,10 +1,15 @@
-// Causal attention of all heads of a block, in float or in part in int8.
+// Causal attention of all heads of a block, in float or in part in int8. heads / kv_heads heads of
+// queries in a row form a group: they share the keys and values of one head (arXiv 2305.13245).
 #pragma once
 
 #include <lab/io/config.hpp>
 #include <zeropoint/base/matrix_view.hpp>
 
 #include <cstdint>
+
+namespace zeropoint::inline ZP_BASELINE {
+class int8_attention;
+}
 
 namespace lab {
 
@@ -22,8 +27,20 @@ enum class attention_kind : std::uint8_t {
 /// Queries that are multiplied with their keys at a time.
 inline constexpr std::size_t attention_block = 64;
 
-/// mixed [T, C] from q | k | v, qkv [T, 3C], whose keys and values become what the cache makes of
-/// them. `scores` has room for [attention_block, T].
+/// The S tokens that the queries of a group meet, the queries' own T <= S last.
+struct seen_tokens {
+  zeropoint::matrix_view<const float> keys, values;     ///< [S, d]
+  const zeropoint::int8_attention* integers = nullptr;  ///< instead of these when not null
+};
+
+/// The columns of group `g` in mixed [T, heads * d] from those in q, of the same shape. `scores` has
+/// room for [min(T, attention_block), S].
+void attend_group(const model_config& config, std::size_t layer, std::size_t g,
+                  zeropoint::matrix_view<float> q, const seen_tokens& seen, float* scores,
+                  zeropoint::matrix_view<float> mixed);
+
+/// mixed [T, heads * d] from q | k | v, qkv [T, qkv_width], whose keys and values become what the
+/// cache makes of them. `scores` has room for [min(T, attention_block), T].
 void attend(const model_config& config, std::size_t layer, attention_kind kind,
             zeropoint::matrix_view<float> qkv, float* scores, zeropoint::matrix_view<float> mixed);
 

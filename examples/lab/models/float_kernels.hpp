@@ -36,6 +36,9 @@ struct float_kernels {
   void (*layer_norm)(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,
                      const float* gain, const float* bias, float epsilon, float* y,
                      std::size_t ldy);
+  /// y = x / sqrt(mean(x^2) + epsilon) * gain, per row of [rows, cols]. x may be y.
+  void (*rms_norm)(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,
+                   const float* gain, float epsilon, float* y, std::size_t ldy);
   /// Row i of s [rows, cols] becomes the softmax of its first min(first + i + 1, cols) elements
   /// times `scale`; the others become 0.
   void (*causal_softmax)(std::size_t rows, std::size_t cols, std::size_t first, float scale,
@@ -44,8 +47,12 @@ struct float_kernels {
   void (*gelu_tanh)(std::size_t size, float* x);
   /// x = max(x, 0), NaN stays NaN.
   void (*relu)(std::size_t size, float* x);
+  /// x / (1 + exp(-x)), in place; 0 below -88, NaN stays NaN.
+  void (*silu)(std::size_t size, float* x);
   /// x += y
   void (*add)(std::size_t size, const float* y, float* x);
+  /// x *= y
+  void (*scale_by)(std::size_t size, const float* y, float* x);
   /// Softmax p[v] of a row of logits, and its numbers.
   row_numbers (*reference_row)(std::size_t v, const float* logits, float* p);
   /// The numbers of another row against the reference's logits and p.

@@ -11,120 +11,11 @@
 #include <Eigen/Core>
 
 #include "lab/models/float_kernels.hpp"
+#include "lab/models/float_kernels_vectors.hpp"
 
 namespace {
 
 using lab::row_numbers;
-
-// One register of the variant. Sums are always 16 partial sums wide, in as many registers as it takes.
-#if defined(__AVX512F__)
-#define ZP_LAB_REGISTER 64
-#elif defined(__AVX__)
-#define ZP_LAB_REGISTER 32
-#else
-#define ZP_LAB_REGISTER 16
-#endif
-using vec = float __attribute__((vector_size(ZP_LAB_REGISTER)));
-using uvec = unsigned __attribute__((vector_size(ZP_LAB_REGISTER)));
-constexpr std::size_t width = ZP_LAB_REGISTER / 4, lanes = 16, parts = lanes / width;
-
-inline vec load(const float* p) {
-  vec v;
-  __builtin_memcpy(&v, p, sizeof v);
-  return v;
-}
-inline void store(vec v, float* p) {
-  __builtin_memcpy(p, &v, sizeof v);
-}
-inline vec filled(float x) {
-  return vec{} + x;
-}
-// The last n < width elements of a row, padded.
-inline vec load_tail(const float* p, std::size_t n, float padding) {
-  vec v = filled(padding);
-  __builtin_memcpy(&v, p, n * sizeof(float));
-  return v;
-}
-inline void store_tail(vec v, float* p, std::size_t n) {
-  __builtin_memcpy(p, &v, n * sizeof(float));
-}
-
-// f(vector) for the whole row, in place.
-template <class F>
-inline void transform(std::size_t n, float* x, F f) {
-  std::size_t j = 0;
-  for (; j + width <= n; j += width) store(f(load(x + j)), x + j);
-  if (j < n) store_tail(f(load_tail(x + j, n - j, 0.0f)), x + j, n - j);
-}
-
-// 16 partial sums, and how they become one: halves are added until one is left.
-struct sums {
-  vec part[parts] = {};
-  float fold() const {
-    float s[lanes];
-    __builtin_memcpy(s, part, sizeof s);
-    for (std::size_t half = lanes / 2; half > 0; half /= 2) {
-      for (std::size_t i = 0; i < half; ++i) s[i] += s[i + half];
-    }
-    return s[0];
-  }
-};
-
-// Element j of the row goes to partial sum j mod 16; term(j) gives a vector of them, tail(j, n) the
-// last n < width.
-template <class Term, class Tail>
-inline float sum_of(std::size_t n, Term term, Tail tail) {
-  sums total;
-  std::size_t j = 0;
-  for (; j + lanes <= n; j += lanes) {
-    for (std::size_t u = 0; u < parts; ++u) total.part[u] += term(j + u * width);
-  }
-  for (std::size_t u = 0; u < parts && j < n; ++u, j += width) {
-    total.part[u] += j + width <= n ? term(j) : tail(j, n - j);
-  }
-  return total.fold();
-}
-
-inline float largest(std::size_t n, const float* x) {
-  vec m[parts];
-  for (vec& v : m) v = filled(x[0]);
-  std::size_t j = 0;
-  for (; j + lanes <= n; j += lanes) {
-    for (std::size_t u = 0; u < parts; ++u) {
-      const vec v = load(x + j + u * width);
-      m[u] = v > m[u] ? v : m[u];
-    }
-  }
-  float s[lanes], best = x[0];
-  __builtin_memcpy(s, m, sizeof s);
-  for (const float l : s) best = l > best ? l : best;
-  for (; j < n; ++j) best = x[j] > best ? x[j] : best;
-  return best;
-}
-
-// exp for x <= 88.3, relative error below 2e-7; below -87.3 it stays at 1.2e-38. NaN stays NaN.
-// x = n log 2 + r, |r| <= 0.35; the polynomial is the Taylor series to r^7 (next term 5e-9).
-inline vec exp_of(vec x) {
-  constexpr float magic = 12582912.0f;  // 1.5 * 2^23: adding it rounds to an integer
-  x = x < filled(-87.3f) ? filled(-87.3f) : x;
-  x = x > filled(88.3f) ? filled(88.3f) : x;
-  const vec t = x * 1.44269504088896341f + magic;
-  const vec n = t - magic;
-  const vec r = (x - n * 0.693359375f) + n * 2.12194440054690583e-4f;
-  vec p = filled(1.0f / 5040.0f);
-  p = p * r + 1.0f / 720.0f;
-  p = p * r + 1.0f / 120.0f;
-  p = p * r + 1.0f / 24.0f;
-  p = p * r + 1.0f / 6.0f;
-  p = p * r + 0.5f;
-  p = p * (r * r) + r + 1.0f;
-  uvec bits;
-  __builtin_memcpy(&bits, &t, sizeof bits);
-  bits = (bits - __builtin_bit_cast(unsigned, magic) + 127u) << 23;
-  vec power;
-  __builtin_memcpy(&power, &bits, sizeof power);
-  return p * power;
-}
 
 using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using strided = Eigen::OuterStride<>;
@@ -190,6 +81,17 @@ void layer_norm(std::size_t rows, std::size_t cols, const float* x, std::size_t 
   }
 }
 
+void rms_norm(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,
+              const float* gain, float epsilon, float* y, std::size_t ldy) {
+  for (std::size_t i = 0; i < rows; ++i) {
+    const float* in = x + i * ldx;
+    float* out = y + i * ldy;
+    const float square = sum_of_squares(cols, in) / static_cast<float>(cols);
+    const float inverse = 1.0f / __builtin_sqrtf(square + epsilon);
+    for (std::size_t j = 0; j < cols; ++j) out[j] = in[j] * inverse * gain[j];
+  }
+}
+
 void causal_softmax(std::size_t rows, std::size_t cols, std::size_t first, float scale, float* s,
                     std::size_t lds) {
   for (std::size_t i = 0; i < rows; ++i) {
@@ -215,8 +117,18 @@ void relu(std::size_t size, float* x) {
   transform(size, x, [](vec v) { return v < vec{} ? vec{} : v; });
 }
 
+void silu(std::size_t size, float* x) {
+  transform(size, x, [](vec v) {  // exp_of ends at 2e38; what is left below -88 is under 1e-36
+    return v < filled(-88.0f) ? vec{} : v / (1.0f + exp_of(-v));
+  });
+}
+
 void add(std::size_t size, const float* y, float* x) {
   for (std::size_t i = 0; i < size; ++i) x[i] += y[i];
+}
+
+void scale_by(std::size_t size, const float* y, float* x) {
+  for (std::size_t i = 0; i < size; ++i) x[i] *= y[i];
 }
 
 std::size_t first_equal(std::size_t v, const float* x, float value) {
@@ -286,10 +198,13 @@ const float_kernels ZP_LAB_TABLE = {ZP_LAB_TEXT(ZP_LAB_VARIANT),
                                     &multiply_nt,
                                     &multiply_nn,
                                     &layer_norm,
+                                    &rms_norm,
                                     &causal_softmax,
                                     &gelu_tanh,
                                     &relu,
+                                    &silu,
                                     &add,
+                                    &scale_by,
                                     &reference_row,
                                     &compared_row};
 

@@ -10,15 +10,19 @@ namespace lab {
 namespace {
 
 void fold(const norm& before, dense& layer) {
-  if (layer.bias.empty()) layer.bias.assign(layer.out, 0.0f);
-  for (std::size_t o = 0; o < layer.out; ++o) {
-    float* row = layer.weight.data() + o * layer.in;
-    double bias = static_cast<double>(layer.bias[o]);
-    for (std::size_t j = 0; j < layer.in; ++j) {
-      bias += static_cast<double>(row[j]) * static_cast<double>(before.bias[j]);
-      row[j] *= before.gain[j];
+  if (!before.bias.empty()) {
+    if (layer.bias.empty()) layer.bias.assign(layer.out, 0.0f);
+    for (std::size_t o = 0; o < layer.out; ++o) {
+      const float* row = layer.weight.data() + o * layer.in;
+      double bias = static_cast<double>(layer.bias[o]);
+      for (std::size_t j = 0; j < layer.in; ++j) {
+        bias += static_cast<double>(row[j]) * static_cast<double>(before.bias[j]);
+      }
+      layer.bias[o] = static_cast<float>(bias);
     }
-    layer.bias[o] = static_cast<float>(bias);
+  }
+  for (std::size_t o = 0; o < layer.out; ++o) {
+    for (std::size_t j = 0; j < layer.in; ++j) layer.weight[o * layer.in + j] *= before.gain[j];
   }
 }
 

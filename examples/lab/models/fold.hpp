@@ -12,7 +12,7 @@
 namespace lab {
 
 /// Folds every block's norms in place; they keep gains of 1 and biases of 0. Layers without a bias get
-/// one. Norms without gain stay as they are. Throws input_error for a post-norm model, whose norms
+/// one, unless the norm has none either (RMSNorm). Norms without gain stay as they are. Throws input_error for a post-norm model, whose norms
 /// also feed the residual stream.
 void fold_norms(transformer& model);
 

@@ -1,4 +1,5 @@
 // Each step of the forward pass (transformer.cpp), in reverse order, on R stacked gradients.
+#include <lab/models/attention_gradient.hpp>
 #include <lab/models/float_kernels.hpp>
 #include <lab/models/gradient.hpp>
 
@@ -57,6 +58,10 @@ float slope(activation a, float x) {
       const float t = std::tanh(c * (x + 0.044715f * x * x * x));
       return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * c * (1 + 3 * 0.044715f * x * x);
     }
+    case activation::silu: {
+      const float s = 1 / (1 + std::exp(-x));
+      return s * (1 + x * (1 - s));
+    }
     case activation::gelu:
       break;
   }
@@ -74,46 +79,9 @@ void activate_back(activation a, matrix_view<const float> x, matrix_view<float> 
   }
 }
 
-void transpose(std::size_t n, const float* from, float* to) {
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t j = 0; j < n; ++j) to[j * n + i] = from[i * n + j];
-  }
-}
-
-/// m = p v, p = softmax(s), s = scale * q k^T, per head, from dm to dq | dk | dv:
-///
-///   dv = p^T dm    ds = p * (dm v^T - sum_j dm m)    dq = scale * ds k    dk = scale * ds^T q
-///
-/// qkv [T, 3C], mixed m [T, C], d_mixed [R * T, C], d_qkv [R * T, 3C].
-void attend_back(const model_config& c, std::size_t layer, matrix_view<const float> qkv,
-                 matrix_view<const float> mixed, matrix_view<const float> d_mixed,
-                 matrix_view<float> d_qkv) {
-  const float_kernels& k = best_float_kernels();
-  const std::size_t T = qkv.rows(), C = c.width, d = c.head_width(), row = 3 * C;
-  const float scale = attention_scale(c, layer);
-  aligned_buffer<float> p(T * T), p_transposed(T * T), ds(T * T), ds_transposed(T * T);
-  for (std::size_t head = 0; head < c.heads; ++head) {
-    const float *q = qkv.data() + head * d, *keys = q + C, *values = keys + C;
-    k.multiply_nt(T, T, d, q, row, keys, row, nullptr, p.data(), T);
-    k.causal_softmax(T, T, 0, scale, p.data(), T);
-    transpose(T, p.data(), p_transposed.data());
-    for (std::size_t first = 0; first < d_mixed.rows(); first += T) {
-      const float* dm = d_mixed.row(first).data() + head * d;
-      float* dq = d_qkv.row(first).data() + head * d;
-      k.multiply_nn(T, d, T, p_transposed.data(), T, dm, C, dq + 2 * C, row);
-      k.multiply_nt(T, T, d, dm, C, values, row, nullptr, ds.data(), T);
-      for (std::size_t i = 0; i < T; ++i) {
-        const float* m = mixed.row(i).data() + head * d;
-        float along = 0;
-        for (std::size_t j = 0; j < d; ++j) along += dm[i * C + j] * m[j];
-        for (std::size_t j = 0; j < T; ++j) {  // p is 0 beyond i
-          ds.data()[i * T + j] = scale * p.data()[i * T + j] * (ds.data()[i * T + j] - along);
-        }
-      }
-      transpose(T, ds.data(), ds_transposed.data());
-      k.multiply_nn(T, d, T, ds.data(), T, keys, row, dq, row);
-      k.multiply_nn(T, d, T, ds_transposed.data(), T, q, row, dq + C, row);
-    }
+void require_differentiable(const model_config& c) {
+  if (c.family == model_family::llama) {
+    throw input_error("attribution: gradients are of the families gpt2 and opt, this is a llama");
   }
 }
 
@@ -133,6 +101,7 @@ std::size_t draw(std::span<const float> p, double u) {
 
 tape::tape(const transformer& model, std::span<const std::uint32_t> ids)
     : model_(&model), ids_(ids) {
+  require_differentiable(model.config);
   const auto linears = model.linears();
   inputs_.resize(linears.size()), outputs_.resize(linears.size());
   linear_set layers;

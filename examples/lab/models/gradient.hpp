@@ -17,7 +17,8 @@ namespace lab {
 /// One window's forward pass, with what the backward pass reads.
 class tape {
  public:
-  /// Runs the float layers; model and ids (as check_window() wants them) have to stay.
+  /// Runs the float layers; model and ids (as check_window() wants them) have to stay. Throws
+  /// input_error for a Llama: RMSNorm, rotary positions, shared keys and gates have no way back here.
   tape(const transformer& model, std::span<const std::uint32_t> ids);
 
   /// Of layer i of transformer::linears(): [T, in] and [T, out].

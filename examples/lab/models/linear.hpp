@@ -51,6 +51,12 @@ class linear {
   /// that no result depends on how windows are batched. y [tokens, out].
   virtual void apply(zeropoint::matrix_view<const float> x,
                      zeropoint::matrix_view<float> y) const = 0;
+  /// The same on `threads` threads, for one text at a time: its bits do not depend on their number.
+  /// Those of a float layer may differ from apply()'s, which multiplies larger blocks.
+  virtual void apply_on(std::size_t /*threads*/, zeropoint::matrix_view<const float> x,
+                        zeropoint::matrix_view<float> y) const {
+    apply(x, y);
+  }
   /// Over all calls so far.
   [[nodiscard]] virtual clip_count clips() const { return {}; }
   /// A watched layer that has given up its calibrated range.
@@ -76,6 +82,12 @@ class linear {
   [[nodiscard]] virtual std::optional<split_matrix> split_weights(const dense& /*d*/) const {
     return std::nullopt;
   }
+  /// The weights as codes [out, in], if the layer multiplies its inputs by such, in the blocks that
+  /// they were quantized in; else nothing.
+  [[nodiscard]] virtual std::optional<zeropoint::quantized_matrix<std::int8_t>> weight_codes(
+      zeropoint::block_shape /*block*/) const {
+    return std::nullopt;
+  }
   /// Compares a quantized layer with its float-simulated twin on this input; a float layer has none.
   virtual void check(const std::string& /*name*/, zeropoint::matrix_view<const float> /*x*/,
                      zeropoint::parity_checker& /*checker*/) const {}
@@ -86,6 +98,11 @@ class linear {
 void multiply(const dense& d, const float* weight, zeropoint::matrix_view<const float> x,
               zeropoint::matrix_view<float> y);
 
+/// y [T, out] = x [T, in] * weight [out, in]^T + bias (null: none) on threads, in blocks of columns
+/// that do not depend on their number.
+void multiply_on(std::size_t threads, std::size_t out, const float* weight, const float* bias,
+                 zeropoint::matrix_view<const float> x, zeropoint::matrix_view<float> y);
+
 /// In the order of transformer::linears().
 using linear_set = std::vector<std::unique_ptr<const linear>>;
 
@@ -94,6 +111,8 @@ class float_linear final : public linear {
  public:
   explicit float_linear(const dense& d) : weights_(&d) {}
   void apply(zeropoint::matrix_view<const float> x, zeropoint::matrix_view<float> y) const override;
+  void apply_on(std::size_t threads, zeropoint::matrix_view<const float> x,
+                zeropoint::matrix_view<float> y) const override;
 
  private:
   const dense* weights_;

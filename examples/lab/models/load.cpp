@@ -1,4 +1,4 @@
-// Tensor names of the two families, and the checks between config and file. Nothing is allocated
+// Tensor names of the families, and the checks between config and file. Nothing is allocated
 // before the shape in the file's header agrees with the config.
 #include <lab/models/load.hpp>
 
@@ -13,8 +13,8 @@ using shape = std::vector<std::uint64_t>;
 /// Reads tensors by their name without prefix.
 class reader {
  public:
-  reader(const model_config& config, const safetensors& weights)
-      : config_(config), weights_(weights) {
+  reader(const model_config& config, const safetensors& weights, const weight_source& others)
+      : config_(config), weights_(weights), others_(others) {
     const bool gpt2 = config.family == model_family::gpt2;
     const std::string first = gpt2 ? "wte.weight" : "embed_tokens.weight";
     for (const char* p : {"transformer.", "model.decoder.", "decoder.", "model.", ""}) {
@@ -22,9 +22,11 @@ class reader {
       prefix_ = p;
       return;
     }
+    const char* prefixes = gpt2                                 ? "transformer."
+                           : config.family == model_family::opt ? "model.decoder., decoder."
+                                                                : "model.";
     reject({weights.path()}, "no tensor ", in_quotes(first), " (with or without the prefix ",
-           gpt2 ? "transformer." : "model.decoder., decoder.", "): not a ", name(config.family),
-           " checkpoint?");
+           prefixes, "): not a ", name(config.family), " checkpoint?");
   }
 
   const std::string& prefix() const { return prefix_; }
@@ -54,22 +56,40 @@ class reader {
   }
 
   norm layer_norm(const std::string& short_name) const {
+    if (config_.rms_norm) return {tensor(short_name + ".weight", {config_.width}), {}};
     if (!config_.norm_affine) return {};
     return {tensor(short_name + ".weight", {config_.width}),
             tensor(short_name + ".bias", {config_.width})};
   }
 
+  /// Whether the weights of a layer come from elsewhere.
+  bool is_other(const std::string& short_name) const {
+    return others_ && !weights_.contains(prefix_ + short_name + ".weight");
+  }
+
   /// torch.nn.Linear: [out, in] as it is.
   dense linear(const std::string& short_name, std::size_t out, std::size_t in, bool bias) const {
-    dense d{short_name, out, in, tensor(short_name + ".weight", {out, in}), {}};
-    if (bias) d.bias = tensor(short_name + ".bias", {out});
+    dense d{short_name, out, in, {}, {}};
+    d.weight = is_other(short_name) ? others_(prefix_ + short_name, out, in)
+                                    : tensor(short_name + ".weight", {out, in});
+    const std::string bias_name = short_name + ".bias";
+    if (bias) d.bias = tensor(bias_name, {out});
+    if (!bias && weights_.contains(prefix_ + bias_name)) {
+      reject({weights_.path()}, "tensor ", in_quotes(prefix_ + bias_name),
+             ", but the config says that there are no biases");
+    }
     return d;
   }
 
   /// GPT-2's Conv1D: [in, out], transposed here.
   dense conv1d(const std::string& short_name, std::size_t out, std::size_t in) const {
+    dense d{short_name, out, in, {}, tensor(short_name + ".bias", {out})};
+    if (is_other(short_name)) {
+      d.weight = others_(prefix_ + short_name, out, in);
+      return d;
+    }
     const std::vector<float> w = tensor(short_name + ".weight", {in, out});
-    dense d{short_name, out, in, std::vector<float>(w.size()), tensor(short_name + ".bias", {out})};
+    d.weight.resize(w.size());
     for (std::size_t i = 0; i < in; ++i) {
       for (std::size_t o = 0; o < out; ++o) d.weight[o * in + i] = w[i * out + o];
     }
@@ -88,6 +108,7 @@ class reader {
  private:
   const model_config& config_;
   const safetensors& weights_;
+  const weight_source& others_;
   std::string prefix_;
 };
 
@@ -112,30 +133,62 @@ block opt_block(const reader& r, const model_config& c, std::size_t i) {
     b.qkv.push_back(r.linear(p + "self_attn." + part, c.width, c.width, c.bias));
   }
   b.attention_out = r.linear(p + "self_attn.out_proj", c.width, c.width, c.bias);
-  b.fc1 = r.linear(p + "fc1", c.ffn, c.width, c.bias);
-  b.fc2 = r.linear(p + "fc2", c.width, c.ffn, c.bias);
+  b.fc1 = r.linear(p + "fc1", c.ffn, c.width, c.mlp_bias);
+  b.fc2 = r.linear(p + "fc2", c.width, c.ffn, c.mlp_bias);
   return b;
+}
+
+block llama_block(const reader& r, const model_config& c, std::size_t i) {
+  const std::string p = "layers." + std::to_string(i) + ".";
+  block b;
+  b.attention_norm = r.layer_norm(p + "input_layernorm");
+  b.mlp_norm = r.layer_norm(p + "post_attention_layernorm");
+  b.qkv.push_back(r.linear(p + "self_attn.q_proj", c.q_width(), c.width, c.bias));
+  b.qkv.push_back(r.linear(p + "self_attn.k_proj", c.kv_width(), c.width, c.bias));
+  b.qkv.push_back(r.linear(p + "self_attn.v_proj", c.kv_width(), c.width, c.bias));
+  b.attention_out = r.linear(p + "self_attn.o_proj", c.width, c.q_width(), c.bias);
+  b.gate = r.linear(p + "mlp.gate_proj", c.ffn, c.width, c.mlp_bias);
+  b.fc1 = r.linear(p + "mlp.up_proj", c.ffn, c.width, c.mlp_bias);
+  b.fc2 = r.linear(p + "mlp.down_proj", c.width, c.ffn, c.mlp_bias);
+  return b;
+}
+
+block any_block(const reader& r, const model_config& c, std::size_t i) {
+  switch (c.family) {
+    case model_family::gpt2:
+      return gpt2_block(r, c, i);
+    case model_family::opt:
+      return opt_block(r, c, i);
+    case model_family::llama:
+      break;
+  }
+  return llama_block(r, c, i);
 }
 
 }  // namespace
 
-transformer load_model(const model_config& c, const safetensors& weights) {
-  const reader r(c, weights);
+transformer load_model(const model_config& c, const safetensors& weights,
+                       const weight_source& others) {
+  const reader r(c, weights, others);
   const bool gpt2 = c.family == model_family::gpt2;
   r.refuse_more_layers(gpt2 ? "h." : "layers.");
   transformer m;
   m.config = c;
   m.embedding = r.tensor(gpt2 ? "wte.weight" : "embed_tokens.weight", {c.vocab, c.embed_width});
-  m.positions = r.tensor(gpt2 ? "wpe.weight" : "embed_positions.weight",
-                         {c.positions + c.position_offset, c.width});
+  if (!c.rotary()) {
+    m.positions = r.tensor(gpt2 ? "wpe.weight" : "embed_positions.weight",
+                           {c.positions + c.position_offset, c.width});
+  }
   if (c.embed_width != c.width) {
     m.project_in = r.linear("project_in", c.width, c.embed_width, false);
     m.project_out = r.linear("project_out", c.embed_width, c.width, false);
   }
-  for (std::size_t i = 0; i < c.layers; ++i) {
-    m.blocks.push_back(gpt2 ? gpt2_block(r, c, i) : opt_block(r, c, i));
+  for (std::size_t i = 0; i < c.layers; ++i) m.blocks.push_back(any_block(r, c, i));
+  if (c.final_norm) {
+    m.final_norm = r.layer_norm(gpt2                            ? "ln_f"
+                                : c.family == model_family::opt ? "final_layer_norm"
+                                                                : "norm");
   }
-  if (c.final_norm) m.final_norm = r.layer_norm(gpt2 ? "ln_f" : "final_layer_norm");
   if (!c.tied_head) m.head = r.exact("lm_head.weight", {c.vocab, c.embed_width});
   return m;
 }

@@ -5,16 +5,24 @@
 #include <lab/models/transformer.hpp>
 
 #include <filesystem>
+#include <functional>
 
 namespace lab {
 
-/// Loads a GPT-2 or OPT checkpoint. Tensor names may carry any of the usual prefixes (transformer.,
+/// Loads a GPT-2, OPT or Llama checkpoint. Tensor names may carry any of the usual prefixes (transformer.,
 /// model.decoder., decoder., model., none); GPT-2's Conv1D weights [in, out] are transposed;
 /// attention-mask buffers and a tied lm_head are ignored. A tensor that is missing, has another
 /// shape than the config says, or holds a NaN or an infinity is an input_error that names it.
 [[nodiscard]] transformer load_model(const std::filesystem::path& folder);
 
-/// The same from parts already opened.
-[[nodiscard]] transformer load_model(const model_config& config, const safetensors& weights);
+/// The weights [out, in] of a linear layer, by its name with prefix, of a file that does not hold
+/// them as `<name>.weight`.
+using weight_source =
+    std::function<std::vector<float>(const std::string& name, std::size_t out, std::size_t in)>;
+
+/// The same from parts already opened. `others`, when given, is asked for the weights that are not
+/// in the file, in the order of transformer::linears().
+[[nodiscard]] transformer load_model(const model_config& config, const safetensors& weights,
+                                     const weight_source& others = {});
 
 }  // namespace lab

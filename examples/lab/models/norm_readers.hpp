@@ -12,7 +12,8 @@ struct norm_readers {
   std::size_t index = 0;       ///< of the first of them in transformer::linears()
 };
 
-/// Two per block: q, k and v (or their fused layer) behind the attention norm, fc1 behind the other.
+/// Two per block: q, k and v (or their fused layer) behind the attention norm, (gate
+/// and) fc1 behind the other.
 [[nodiscard]] inline std::vector<norm_readers> readers_of_norms(transformer& model) {
   std::vector<norm_readers> all;
   std::size_t next = 0;
@@ -21,8 +22,11 @@ struct norm_readers {
     for (dense& d : b.qkv) qkv.layers.push_back(&d);
     next += qkv.layers.size() + 1;
     all.push_back(std::move(qkv));
-    all.push_back({&b.mlp_norm, {&b.fc1}, next});
-    next += 2;
+    norm_readers mlp{&b.mlp_norm, {}, next};
+    if (b.gate) mlp.layers.push_back(&*b.gate);
+    mlp.layers.push_back(&b.fc1);
+    next += mlp.layers.size() + 1;
+    all.push_back(std::move(mlp));
   }
   return all;
 }

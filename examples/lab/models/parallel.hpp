@@ -12,6 +12,16 @@
 
 namespace lab {
 
+/// The library's executor with so many threads; serial where there is no OpenMP.
+[[nodiscard]] inline auto executor_of(std::size_t threads) {
+#if defined(_OPENMP)
+  return zeropoint::openmp(static_cast<int>(std::clamp<std::size_t>(threads, 1, 1024)));
+#else
+  static_cast<void>(threads);
+  return zeropoint::serial{};
+#endif
+}
+
 /// Runs f(0) ... f(count - 1) on `threads` threads. When some throw, the exception of the lowest
 /// index is thrown on, after all have ended.
 template <class F>
@@ -30,12 +40,7 @@ void parallel_for(std::size_t threads, std::size_t count, F&& f) {
       }
     }
   };
-#if defined(_OPENMP)
-  zeropoint::openmp(static_cast<int>(std::min<std::size_t>(threads, 1024)))(count, task);
-#else
-  static_cast<void>(threads);
-  zeropoint::serial{}(count, task);
-#endif
+  executor_of(threads)(count, task);
   if (problem) std::rethrow_exception(problem);
 }
 

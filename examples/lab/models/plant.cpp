@@ -31,8 +31,8 @@ void visit(Model& model, const plant& what, F&& f) {
   for (auto& b : model.blocks) {
     for (auto* n : {&b.attention_norm, &b.mlp_norm}) {
       for (const std::size_t j : channels) {
-        f("a LayerNorm gain", n->gain[j], what.power);
-        f("a LayerNorm bias", n->bias[j], what.power);
+        f("the gain of a norm", n->gain[j], what.power);
+        if (!n->bias.empty()) f("the bias of a norm", n->bias[j], what.power);
       }
     }
     const auto columns = [&](auto& d) {
@@ -41,6 +41,7 @@ void visit(Model& model, const plant& what, F&& f) {
       }
     };
     for (auto& d : b.qkv) columns(d);
+    if (b.gate) columns(*b.gate);
     columns(b.fc1);
   }
 }

@@ -1,4 +1,4 @@
-// The planted twin: the same function with outlier channels. In every LayerNorm that feeds linear
+// The planted twin: the same function with outlier channels. In every norm that feeds linear
 // layers, gain and bias of a few channels are multiplied by 2^power, and the columns of the linear
 // layers behind it are divided by it:
 //

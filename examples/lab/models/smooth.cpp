@@ -21,7 +21,7 @@ void smooth(const norm_readers& r, std::span<const float> absmax, double alpha) 
   const auto most = zeropoint::input_absmax(std::span<const zeropoint::linear_weight>(weights));
   const auto s = zeropoint::smoothing_factors(absmax, most, {.alpha = alpha});
   zeropoint::divide_channels(std::span(r.before->gain), s.factors);
-  zeropoint::divide_channels(std::span(r.before->bias), s.factors);
+  if (!r.before->bias.empty()) zeropoint::divide_channels(std::span(r.before->bias), s.factors);
   for (dense* d : r.layers) {
     zeropoint::multiply_channels({d->weight.data(), d->out, d->in}, axis::columns, s.factors);
   }

@@ -12,7 +12,7 @@ namespace lab {
 /// without gain.
 void require_smoothable(const transformer& model);
 
-/// Smooths in place the inputs of every block's qkv layers and of its fc1. channel_absmax [linears]
+/// Smooths in place the inputs of every block's qkv layers and of its MLP. channel_absmax [linears]
 /// [in] is calibration::channel_absmax; `alphas` one for each of readers_of_norms(). Requires
 /// require_smoothable(), before anything is changed.
 void apply_smoothing(transformer& model, const std::vector<std::vector<float>>& channel_absmax,

@@ -1,5 +1,7 @@
 // The forward pass: plain loops over the float kernels and the replaceable linear layers.
 #include <lab/models/float_kernels.hpp>
+#include <lab/models/parallel.hpp>
+#include <lab/models/rotary.hpp>
 #include <lab/models/transformer.hpp>
 
 #include <algorithm>
@@ -11,10 +13,15 @@ using zeropoint::matrix_view;
 
 namespace {
 
-void normalise(const norm& n, float epsilon, matrix_view<const float> x, matrix_view<float> y) {
-  best_float_kernels().layer_norm(
-      x.rows(), x.cols(), x.data(), x.stride(), n.gain.empty() ? nullptr : n.gain.data(),
-      n.bias.empty() ? nullptr : n.bias.data(), epsilon, y.data(), y.stride());
+void normalise(const model_config& c, const norm& n, matrix_view<const float> x,
+               matrix_view<float> y) {
+  const float_kernels& k = best_float_kernels();
+  if (c.rms_norm) {
+    return k.rms_norm(x.rows(), x.cols(), x.data(), x.stride(), n.gain.data(), c.norm_eps, y.data(),
+                      y.stride());
+  }
+  k.layer_norm(x.rows(), x.cols(), x.data(), x.stride(), n.gain.empty() ? nullptr : n.gain.data(),
+               n.bias.empty() ? nullptr : n.bias.data(), c.norm_eps, y.data(), y.stride());
 }
 
 void activate(activation a, std::span<float> x) {
@@ -24,9 +31,43 @@ void activate(activation a, std::span<float> x) {
       return k.gelu_tanh(x.size(), x.data());
     case activation::relu:
       return k.relu(x.size(), x.data());
+    case activation::silu:
+      return k.silu(x.size(), x.data());
     case activation::gelu:
       for (float& v : x) v = 0.5f * v * (1.0f + std::erf(v * 0.70710678118654752f));
   }
+}
+
+/// y = mlp(x); y may be x. apply(in, out) is the next linear layer.
+template <class Apply>
+void apply_mlp(const model_config& c, workspace& w, matrix_view<const float> x,
+               matrix_view<float> y, Apply&& apply) {
+  const matrix_view<float> inner(w.inner.data(), x.rows(), c.ffn);
+  if (c.gated) {
+    const matrix_view<float> gate(w.gate.data(), x.rows(), c.ffn);
+    apply(x, gate);
+    apply(x, inner);
+    activate(c.act, {gate.data(), gate.size()});
+    best_float_kernels().scale_by(inner.size(), gate.data(), inner.data());
+  } else {
+    apply(x, inner);
+    activate(c.act, {inner.data(), inner.size()});
+  }
+  apply(inner, y);
+}
+
+/// From the residual stream x to the input of the head; overwrites h.
+void finish(const transformer& m, matrix_view<float> x, matrix_view<float> h,
+            matrix_view<float> hidden) {
+  const matrix_view<float> last = m.project_out ? h : hidden;
+  if (m.final_norm) {
+    normalise(m.config, *m.final_norm, x, last);
+  } else {
+    for (std::size_t t = 0; t < x.rows(); ++t) {
+      std::copy_n(x.row(t).data(), x.cols(), last.row(t).data());
+    }
+  }
+  if (m.project_out) multiply(*m.project_out, m.project_out->weight.data(), last, hidden);
 }
 
 }  // namespace
@@ -42,6 +83,24 @@ void multiply(const dense& d, const float* weight, matrix_view<const float> x,
   }
 }
 
+void multiply_on(std::size_t threads, std::size_t out, const float* weight, const float* bias,
+                 matrix_view<const float> x, matrix_view<float> y) {
+  constexpr std::size_t block = 128;  // columns: 400 kB of weights with 768 inputs
+  const std::size_t in = x.cols();
+  parallel_for(threads, (out + block - 1) / block, [&](std::size_t i) {
+    const std::size_t first = i * block, columns = std::min(block, out - first);
+    best_float_kernels().multiply_nt(
+        x.rows(), columns, in, x.data(), x.stride(), weight + first * in, in,
+        bias == nullptr ? nullptr : bias + first, y.data() + first, y.stride());
+  });
+}
+
+void float_linear::apply_on(std::size_t threads, matrix_view<const float> x,
+                            matrix_view<float> y) const {
+  const dense& d = *weights_;
+  multiply_on(threads, d.out, d.weight.data(), d.bias.empty() ? nullptr : d.bias.data(), x, y);
+}
+
 void float_linear::apply(matrix_view<const float> x, matrix_view<float> y) const {
   multiply(*weights_, weights_->weight.data(), x, y);
 }
@@ -50,7 +109,9 @@ std::vector<const dense*> transformer::linears() const {
   std::vector<const dense*> all;
   for (const block& b : blocks) {
     for (const dense& d : b.qkv) all.push_back(&d);
-    all.insert(all.end(), {&b.attention_out, &b.fc1, &b.fc2});
+    all.push_back(&b.attention_out);
+    if (b.gate) all.push_back(&*b.gate);
+    all.insert(all.end(), {&b.fc1, &b.fc2});
   }
   return all;
 }
@@ -82,10 +143,12 @@ linear_set float_linears(const transformer& model) {
 workspace::workspace(const model_config& c, std::size_t tokens)
     : x(tokens * c.width),
       h(tokens * std::max(c.width, c.embed_width)),
-      qkv(tokens * 3 * c.width),
-      mixed(tokens * c.width),
+      qkv(tokens * c.qkv_width()),
+      mixed(tokens * c.q_width()),
       inner(tokens * c.ffn),
-      scores(attention_block * tokens) {}
+      gate(c.gated ? tokens * c.ffn : 0),
+      scores(attention_block * tokens),
+      rotary(c.rotary() ? tokens * c.head_width : 0) {}
 
 void check_window(const transformer& model, std::span<const std::uint32_t> ids) {
   if (ids.empty() || ids.size() > model.config.positions) {
@@ -101,7 +164,7 @@ void check_window(const transformer& model, std::span<const std::uint32_t> ids) 
 }
 
 void embed(const transformer& m, std::span<const std::uint32_t> ids, workspace& w,
-           matrix_view<float> x) {
+           matrix_view<float> x, std::size_t first) {
   const model_config& c = m.config;
   const std::size_t T = ids.size(), E = c.embed_width;
   const matrix_view<float> tokens = m.project_in ? matrix_view<float>(w.h.data(), T, E) : x;
@@ -109,50 +172,85 @@ void embed(const transformer& m, std::span<const std::uint32_t> ids, workspace& 
     std::copy_n(m.embedding.data() + ids[t] * E, E, tokens.row(t).data());
   }
   if (m.project_in) multiply(*m.project_in, m.project_in->weight.data(), tokens, x);
-  best_float_kernels().add(T * c.width, m.positions.data() + c.position_offset * c.width, x.data());
+  if (m.positions.empty()) return;
+  best_float_kernels().add(T * c.width, m.positions.data() + (first + c.position_offset) * c.width,
+                           x.data());
 }
 
-void forward(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
-             workspace& w, matrix_view<float> hidden, attention_kind attention) {
-  check_window(m, ids);
+namespace {
+
+/// Tokens from position `first` on through all blocks: hidden from ids. apply(layer, in, out) is a
+/// linear layer, mix(block, qkv, mixed) attention.
+template <class Apply, class Mix>
+void run(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
+         std::size_t first, workspace& w, matrix_view<float> hidden, Apply&& apply, Mix&& mix) {
   const model_config& c = m.config;
-  const std::size_t T = ids.size(), C = c.width;
+  const std::size_t T = ids.size(), C = c.width, Q = c.qkv_width();
   ZP_REQUIRE(hidden.rows() == T && hidden.cols() == c.embed_width, "forward: hidden is ",
              hidden.rows(), " x ", hidden.cols(), ", expected ", T, " x ", c.embed_width);
   ZP_REQUIRE(w.x.size() >= T * C, "forward: workspace for ", w.x.size() / C, " tokens, window of ",
              T);
-  const matrix_view<float> x(w.x.data(), T, C), h(w.h.data(), T, C), mixed(w.mixed.data(), T, C);
-  const matrix_view<float> inner(w.inner.data(), T, c.ffn);
-  embed(m, ids, w, x);
+  const matrix_view<float> x(w.x.data(), T, C), h(w.h.data(), T, C), qkv(w.qkv.data(), T, Q);
+  const matrix_view<float> mixed(w.mixed.data(), T, c.q_width());
+  embed(m, ids, w, x, first);
+  if (c.rotary()) rotary_table(c, first, {w.rotary.data(), T, c.head_width});
   std::size_t next = 0;
-  for (std::size_t layer = 0; layer < m.blocks.size(); ++layer) {
-    const block& b = m.blocks[layer];
-    if (c.pre_norm) normalise(b.attention_norm, c.norm_eps, x, h);
+  const auto apply_next = [&](matrix_view<const float> in, matrix_view<float> out) {
+    apply(*layers[next++], in, out);
+  };
+  for (std::size_t i = 0; i < m.blocks.size(); ++i) {
+    const block& b = m.blocks[i];
+    if (c.pre_norm) normalise(c, b.attention_norm, x, h);
     std::size_t column = 0;
     for (const dense& d : b.qkv) {
-      layers[next++]->apply(c.pre_norm ? h : x,
-                            matrix_view<float>(w.qkv.data() + column, T, d.out, 3 * C));
+      apply_next(c.pre_norm ? h : x, {qkv.data() + column, T, d.out, Q});
       column += d.out;
     }
-    attend(c, layer, attention, {w.qkv.data(), T, 3 * C}, w.scores.data(), mixed);
-    layers[next++]->apply(mixed, h);
+    if (c.rotary()) {
+      rotate({w.rotary.data(), T, c.head_width}, {qkv.data(), T, c.q_width() + c.kv_width(), Q});
+    }
+    mix(i, qkv, mixed);
+    apply_next(mixed, h);
     best_float_kernels().add(T * C, h.data(), x.data());
-    if (!c.pre_norm) normalise(b.attention_norm, c.norm_eps, x, x);
+    if (!c.pre_norm) normalise(c, b.attention_norm, x, x);
 
-    if (c.pre_norm) normalise(b.mlp_norm, c.norm_eps, x, h);
-    layers[next++]->apply(c.pre_norm ? h : x, inner);
-    activate(c.act, {inner.data(), inner.size()});
-    layers[next++]->apply(inner, h);
+    if (c.pre_norm) normalise(c, b.mlp_norm, x, h);
+    apply_mlp(c, w, c.pre_norm ? h : x, h, apply_next);
     best_float_kernels().add(T * C, h.data(), x.data());
-    if (!c.pre_norm) normalise(b.mlp_norm, c.norm_eps, x, x);
+    if (!c.pre_norm) normalise(c, b.mlp_norm, x, x);
   }
-  const matrix_view<float> last = m.project_out ? h : hidden;
-  if (m.final_norm) {
-    normalise(*m.final_norm, c.norm_eps, x, last);
-  } else {
-    for (std::size_t t = 0; t < T; ++t) std::copy_n(x.row(t).data(), C, last.row(t).data());
-  }
-  if (m.project_out) multiply(*m.project_out, m.project_out->weight.data(), last, hidden);
+  finish(m, x, h, hidden);
+}
+
+}  // namespace
+
+void forward(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
+             workspace& w, matrix_view<float> hidden, attention_kind attention) {
+  check_window(m, ids);
+  run(
+      m, layers, ids, 0, w, hidden,
+      [](const linear& layer, matrix_view<const float> in, matrix_view<float> out) {
+        layer.apply(in, out);
+      },
+      [&](std::size_t block, matrix_view<float> qkv, matrix_view<float> mixed) {
+        attend(m.config, block, attention, qkv, w.scores.data(), mixed);
+      });
+}
+
+void extend(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
+            workspace& w, key_value_store& past, std::size_t threads, matrix_view<float> hidden) {
+  check_window(m, ids);
+  ZP_REQUIRE(past.tokens() + ids.size() <= m.config.positions, "extend: ", ids.size(),
+             " tokens after ", past.tokens(), ", the model has ", m.config.positions, " positions");
+  run(
+      m, layers, ids, past.tokens(), w, hidden,
+      [&](const linear& layer, matrix_view<const float> in, matrix_view<float> out) {
+        layer.apply_on(threads, in, out);
+      },
+      [&](std::size_t block, matrix_view<float> qkv, matrix_view<float> mixed) {
+        past.attend(block, qkv, threads, mixed);
+      });
+  past.advance(ids.size());
 }
 
 void apply_head(const transformer& m, matrix_view<const float> hidden, matrix_view<float> logits) {
@@ -160,6 +258,12 @@ void apply_head(const transformer& m, matrix_view<const float> hidden, matrix_vi
   best_float_kernels().multiply_nt(hidden.rows(), m.config.vocab, m.config.embed_width,
                                    hidden.data(), hidden.stride(), head, m.config.embed_width,
                                    nullptr, logits.data(), logits.stride());
+}
+
+void apply_head_on(std::size_t threads, const transformer& m, matrix_view<const float> hidden,
+                   matrix_view<float> logits) {
+  const float* head = m.head.empty() ? m.embedding.data() : m.head.data();
+  multiply_on(threads, m.config.vocab, head, nullptr, hidden, logits);
 }
 
 }  // namespace lab

@@ -1,15 +1,18 @@
-// The one transformer that GPT-2 and OPT checkpoints load into:
+// The one transformer that GPT-2, OPT and Llama checkpoints load into:
 //
 //   ids -> embedding (-> project_in) + positions -> blocks -> final norm (-> project_out) -> head
 //
-//   pre-norm block            x += out(attention(qkv(norm(x))));  x += fc2(act(fc1(norm(x))))
-//   post-norm (OPT-350m)      x = norm(x + out(attention(qkv(x)))); x = norm(x + fc2(act(fc1(x))))
+//   pre-norm block            x += out(attention(qkv(norm(x))));  x += mlp(norm(x))
+//   post-norm (OPT-350m)      x = norm(x + out(attention(qkv(x)))); x = norm(x + mlp(x))
+//
+//   mlp(x) = fc2(act(fc1(x))), in Llama fc2(act(gate(x)) * fc1(x)). Llama's positions are rotary: they
+//   turn q and k (rotary.hpp), nothing is added to the embedding.
 //
 // B windows, T tokens, C width, V vocabulary. Linear layers of the blocks are replaceable, attention
 // can be in int8 (attention.hpp); embedding, norms and head are always float.
 #pragma once
 
-#include <lab/models/attention.hpp>
+#include <lab/models/kv_store.hpp>
 #include <lab/models/linear.hpp>
 #include <zeropoint/base/aligned_buffer.hpp>
 
@@ -18,28 +21,31 @@
 
 namespace lab {
 
-/// Gain and bias [C]; both empty in a norm without them.
+/// Gain and bias [C]; both empty in a norm without them, the bias in an RMSNorm.
 struct norm {
   std::vector<float> gain, bias;
 };
 
 struct block {
   norm attention_norm, mlp_norm;
-  /// What makes q | k | v, 3C columns: GPT-2's one fused layer, or OPT's q_proj, k_proj, v_proj.
+  /// What makes q | k | v: GPT-2's one fused layer, or q_proj, k_proj, v_proj.
   std::vector<dense> qkv;
-  dense attention_out, fc1, fc2;
+  dense attention_out;
+  std::optional<dense> gate;  ///< Llama's gate_proj; its up_proj is fc1, its down_proj fc2
+  dense fc1, fc2;
 };
 
 struct transformer {
   model_config config;
   std::vector<float> embedding;                  ///< [V, E], E = embed_width
-  std::vector<float> positions;                  ///< [positions + position_offset, C]
+  std::vector<float> positions;                  ///< [positions + position_offset, C], or empty
   std::optional<dense> project_in, project_out;  ///< E -> C, C -> E, when E != C
   std::vector<block> blocks;
   std::optional<norm> final_norm;
   std::vector<float> head;  ///< [V, E]; empty when tied to the embedding
 
-  /// The replaceable layers in the order of computation: per block qkv, attention_out, fc1, fc2.
+  /// The replaceable layers in the order of computation: per block qkv, attention_out, (gate,)
+  /// fc1, fc2.
   [[nodiscard]] std::vector<const dense*> linears() const;
   [[nodiscard]] std::size_t parameters() const;
   /// Parameters of linears(): what a scheme can shrink.
@@ -52,13 +58,13 @@ struct transformer {
 /// Scratch memory of one thread, for windows of up to `tokens` tokens; reused from call to call.
 struct workspace {
   workspace(const model_config& config, std::size_t tokens);
-  zeropoint::aligned_buffer<float> x, h, qkv, mixed, inner, scores;
+  zeropoint::aligned_buffer<float> x, h, qkv, mixed, inner, gate, scores, rotary;
 };
 
 /// What goes into the first block, x [T, C] without stride: tokens (through project_in) and
-/// positions. ids as check_window() wants them; overwrites w.h.
+/// positions, those from `first` on. ids as check_window() wants them; overwrites w.h.
 void embed(const transformer& model, std::span<const std::uint32_t> ids, workspace& w,
-           zeropoint::matrix_view<float> x);
+           zeropoint::matrix_view<float> x, std::size_t first = 0);
 
 /// One window through embedding, blocks and final norm (and project_out): hidden [T, E], the input
 /// of the head. T = ids.size() is 1..positions; ids are checked against the vocabulary. Runs on the
@@ -67,11 +73,22 @@ void forward(const transformer& model, const linear_set& layers, std::span<const
              workspace& w, zeropoint::matrix_view<float> hidden,
              attention_kind attention = attention_kind::floats);
 
+/// The next T tokens of a text whose earlier ones are in `past`, which takes them in: hidden [T, E].
+/// T + past.tokens() is at most its capacity and the model's positions. On threads, whose number
+/// changes no bit.
+void extend(const transformer& model, const linear_set& layers, std::span<const std::uint32_t> ids,
+            workspace& w, key_value_store& past, std::size_t threads,
+            zeropoint::matrix_view<float> hidden);
+
 /// logits [rows, V] = hidden [rows, E] * head^T. Callers cut rows into blocks of `head_block` from
 /// the window's first row, so that bits do not depend on which rows they want.
 void apply_head(const transformer& model, zeropoint::matrix_view<const float> hidden,
                 zeropoint::matrix_view<float> logits);
 inline constexpr std::size_t head_block = 128;
+/// The same on threads, whose number changes no bit.
+void apply_head_on(std::size_t threads, const transformer& model,
+                   zeropoint::matrix_view<const float> hidden,
+                   zeropoint::matrix_view<float> logits);
 
 /// Throws input_error unless 1 <= ids.size() <= positions and every id is below V.
 void check_window(const transformer& model, std::span<const std::uint32_t> ids);
