@@ -17,6 +17,7 @@ void add_gallery(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_perplexity(CLI::App& app);
+void add_quantize(CLI::App& app);
 void add_report(CLI::App& app);
 void add_tokenize(CLI::App& app);
 void add_weights(CLI::App& app);

@@ -1,5 +1,6 @@
-// zp-lab logits: the float model's logits for a row of token ids.
+// zp-lab logits: the logits of a float model, or of a quantized checkpoint, for a row of token ids.
 #include <lab/cli/commands.hpp>
+#include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/io/file.hpp>
 #include <lab/io/text.hpp>
 #include <lab/models/load.hpp>
@@ -7,6 +8,7 @@
 #include <algorithm>
 #include <iostream>
 #include <memory>
+#include <optional>
 
 namespace lab::cli {
 namespace {
@@ -17,13 +19,18 @@ struct options {
 
 void logits(const options& o) {
   const std::vector<std::uint32_t> ids = read_ids(o.ids);
-  const transformer m = load_model(o.model);
+  std::optional<quantized_checkpoint> stored;
+  if (is_quantized(o.model)) stored = load_quantized(o.model);
+  const transformer natural = stored ? transformer{} : load_model(o.model);
+  const transformer& m = stored ? stored->model : natural;
+  const linear_set floats = stored ? linear_set{} : float_linears(m);
   check_window(m, ids);
   const std::size_t T = ids.size(), E = m.config.embed_width, V = m.config.vocab;
   zeropoint::aligned_buffer<float> hidden(T * E), rows(std::min(T, head_block) * V);
   workspace w(m.config, T);
   const zeropoint::matrix_view<float> states(hidden.data(), T, E);
-  forward(m, float_linears(m), ids, w, states);
+  forward(m, stored ? stored->layers.layers : floats, ids, w, states,
+          stored ? stored->layers.attention : attention_kind::floats);
   output_file out(o.out);
   for (std::size_t t = 0; t < T; t += head_block) {
     const std::size_t count = std::min(head_block, T - t);
@@ -37,7 +44,7 @@ void logits(const options& o) {
 }  // namespace
 
 void add_logits(CLI::App& app) {
-  auto* command = app.add_subcommand("logits", "Compute the float32 logits of token ids");
+  auto* command = app.add_subcommand("logits", "Compute the logits of token ids as float32");
   command->footer(
       "Reads little-endian uint16 ids (zp-lab tokenize writes them) as one window, at most as many "
       "as the model\nhas positions; writes [tokens, vocabulary] little-endian float32, row-major. "

@@ -1,6 +1,7 @@
 // zp-lab perplexity: one table per model, and per planted twin, with the same numbers as JSON and CSV.
 #include <lab/cli/commands.hpp>
 #include <lab/cli/defaults.hpp>
+#include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/run.hpp>
 #include <lab/experiments/schemes.hpp>
 
@@ -35,6 +36,12 @@ perplexity_options checked(const options& o) {
   if (!o.planted.empty()) p.planted = plant::parse(o.planted);
   p.check_parity = o.check_parity;
   p.threads = threads_or_all(o.threads);
+  p.quantized_too = true;
+  for (const std::string& folder : o.models) {
+    const char* option = !o.schemes.empty() ? "--schemes" : p.planted ? "--plant" : nullptr;
+    if (option == nullptr || !is_quantized(folder)) continue;
+    throw input_error(std::string(option) + ": " + folder + " is quantized already");
+  }
   if (p.planted && !o.table.empty()) {
     throw input_error("--calibration-table: is of the model or of its planted twin, not of both");
   }
@@ -78,6 +85,7 @@ void add_perplexity(CLI::App& app) {
       "products too\n"
       "Embeddings, norms, softmax and the head stay float, and attention without such an ending. A "
       "scale\n\"per tensor\" of w8a8-dynamic is a scale per window.\n"
+      "A checkpoint of zp-lab quantize has one row, its own scheme.\n"
       "Columns: loss in nats per token; its difference to fp32 with the standard error over "
       "windows; perplexity;\nKL(fp32 || scheme) in nats per token; positions whose likeliest token "
       "is fp32's; activations outside the grid;\nbytes of the linear layers in a file and in "

@@ -49,6 +49,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_diagnose(app);
   add_frameworks(app);
   add_gallery(app);
+  add_quantize(app);
   add_report(app);
   add_weights(app);
   try {

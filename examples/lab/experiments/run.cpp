@@ -1,9 +1,11 @@
 // A study per model: load, calibrate, measure; then the same for the planted twin.
 #include <lab/experiments/parity.hpp>
+#include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/run.hpp>
 #include <lab/io/progress.hpp>
 
 #include <algorithm>
+#include <limits>
 
 namespace lab {
 
@@ -19,6 +21,7 @@ class runner {
 
   study measured(const workload& w) const {
     study s = w.description;
+    if (!w.stored.empty()) return measured_as_stored(w);
     scheme_maker maker = w.maker(options_.schemes);
     if (w.calibrated()) {
       const auto linears = w.model.linears();
@@ -32,6 +35,25 @@ class runner {
     std::vector<scheme_layers> schemes;
     for (const scheme_name& name : options_.schemes) schemes.push_back(maker.make(name));
     if (options_.check_parity) check(w, maker);
+    measure_rows(s, w, schemes);
+    if (done_) done_(s);
+    return s;
+  }
+
+ private:
+  /// The one row of a quantized checkpoint. It is measured beside the floats that its codes stand
+  /// for, so that its loss has the bits that it has beside the float model; there is none to compare
+  /// with, so delta, KL and top-1 stay open.
+  study measured_as_stored(const workload& w) const {
+    study s = w.description;
+    measure_rows(s, w, w.stored);
+    s.rows.erase(s.rows.begin());
+    measurement& m = s.rows.front();
+    m.delta = m.delta_se = m.kl = m.top1 = std::numeric_limits<double>::quiet_NaN();
+    if (done_) done_(s);
+    return s;
+  }
+  void measure_rows(study& s, const workload& w, const std::vector<scheme_layers>& schemes) const {
     progress shown(s.model + ", " + s.variant, w.windows.size() * schemes.size());
     s.rows = measure(w.model, schemes, w.ids, w.windows, options_.threads,
                      [&](std::size_t n) { shown.at(n); });
@@ -39,11 +61,8 @@ class runner {
       m.model = s.model;
       m.variant = s.variant;
     }
-    if (done_) done_(s);
-    return s;
   }
 
- private:
   /// On layers of its own: those that are measured count what they clip.
   void check(const workload& w, scheme_maker& maker) const {
     const std::size_t tokens = std::min(parity_tokens, w.windows[0].size);
@@ -66,8 +85,12 @@ class runner {
 std::vector<study> run_perplexity(const perplexity_options& o,
                                   const std::function<void(const study&)>& done,
                                   const std::function<void(const std::string&)>& note) {
-  const bool calibrated = std::any_of(o.schemes.begin(), o.schemes.end(),
-                                      [](const scheme_name& n) { return n.needs_calibration(); });
+  const bool any_float = std::any_of(o.models.begin(), o.models.end(), [&](const auto& folder) {
+    return !o.quantized_too || !is_quantized(folder);
+  });
+  const bool calibrated =
+      any_float && std::any_of(o.schemes.begin(), o.schemes.end(),
+                               [](const scheme_name& n) { return n.needs_calibration(); });
   const workload_loader loader(o, calibrated);
   const runner r(o, done, note);
   std::vector<study> studies;

@@ -1,5 +1,5 @@
 // The builders behind the names.
-#include <lab/experiments/quantized_linear.hpp>
+#include <lab/experiments/scheme_builder.hpp>
 #include <lab/experiments/schemes.hpp>
 #include <lab/models/fold.hpp>
 #include <lab/models/smooth.hpp>
@@ -19,65 +19,21 @@ zeropoint::hadamard_rotation rotation_of(std::size_t in) {
   return zeropoint::hadamard_rotation(in);
 }
 
-class builder {
- public:
-  builder(const scheme_name& name, const transformer& model) : linears_(model.linears()) {
-    result_.name = name.text;
-    result_.attention = name.attention;
-  }
-
-  template <class Layer>
-  scheme_layers floats(std::size_t bytes_per_weight) {
-    for (const dense* d : linears_) {
-      const std::size_t bytes = d->weight.size() * bytes_per_weight;
-      add(*d, std::make_unique<Layer>(*d), bytes, bytes);
-    }
-    return std::move(result_);
-  }
-
-  /// make(i, dense) gives layer i, a layer of the library.
-  template <class Make>
-  scheme_layers quantized(Make&& make) {
-    for (std::size_t i = 0; i < linears_.size(); ++i) {
-      using layer = quantized_linear<decltype(make(i, *linears_[i]))>;
-      place(*linears_[i], std::make_unique<const layer>(make(i, *linears_[i])));
-    }
-    return std::move(result_);
-  }
-  /// The same of make(i, weight, bias), behind a rotation of its inputs when that is the cure.
-  template <class Make>
-  scheme_layers perhaps_rotated(activation_cure cure, Make&& make) {
-    if (cure != activation_cure::rotate) {
-      return quantized([&](std::size_t i, const dense& d) {
-        return make(i, zeropoint::linear_weight{d.view()}, d.bias);
-      });
-    }
-    return quantized([&](std::size_t i, const dense& d) {
-      const zeropoint::hadamard_rotation r = rotation_of(d.in);
-      const zeropoint::rotated_weight w(zeropoint::linear_weight{d.view()}, r);
-      return zeropoint::rotated_linear(r, make(i, w.get(), d.bias));
+/// Layers made by make(i, weight, bias), behind a rotation of their inputs when that is the cure.
+template <class Make>
+scheme_layers perhaps_rotated(const scheme_name& name, const transformer& model, Make&& make) {
+  scheme_builder b(name, model);
+  if (name.cure != activation_cure::rotate) {
+    return b.quantized([&](std::size_t i, const dense& d) {
+      return make(i, zeropoint::linear_weight{d.view()}, d.bias);
     });
   }
-  template <class Layer>
-  void place(const dense& d, std::unique_ptr<const Layer> layer) {
-    const std::size_t stored = layer->stored_bytes(), memory = layer->memory_bytes();
-    add(d, std::move(layer), stored, memory);
-  }
-  scheme_layers take() { return std::move(result_); }
-
- private:
-  void add(const dense& d, std::unique_ptr<const linear> layer, std::size_t stored,
-           std::size_t memory) {
-    const std::size_t bias = d.bias.size() * sizeof(float);
-    result_.layers.push_back(std::move(layer));
-    result_.layer_bytes.push_back(stored + bias);
-    result_.stored_bytes += stored + bias;
-    result_.memory_bytes += memory + bias;
-  }
-
-  std::vector<const dense*> linears_;
-  scheme_layers result_;
-};
+  return b.quantized([&](std::size_t i, const dense& d) {
+    const zeropoint::hadamard_rotation r = rotation_of(d.in);
+    const zeropoint::rotated_weight w(zeropoint::linear_weight{d.view()}, r);
+    return zeropoint::rotated_linear(r, make(i, w.get(), d.bias));
+  });
+}
 
 /// Throws input_error unless the cure applies to this model.
 void require_cure(const scheme_name& name, const transformer& model) {
@@ -99,7 +55,7 @@ void require_cure(const scheme_name& name, const transformer& model) {
 scheme_layers make_weight_only(const scheme_name& name, const transformer& model,
                                const calibration& seen) {
   using namespace zeropoint;
-  builder b(name, model);
+  scheme_builder b(name, model);
   switch (name.method) {
     case weight_method::nearest:
       return b.quantized([&](std::size_t, const dense& d) {
@@ -132,26 +88,23 @@ scheme_layers make_weight_only(const scheme_name& name, const transformer& model
 
 scheme_layers make_dynamic(const scheme_name& name, const transformer& model) {
   using namespace zeropoint;
-  dynamic_linear_options options;
-  if (!name.per_token) options.tokens = per_tensor;
-  return builder(name, model)
-      .perhaps_rotated(name.cure, [&](std::size_t, const linear_weight& w, floats bias) {
-        return dynamic_linear(w, bias, options);
-      });
+  const dynamic_linear_options options = dynamic_options(name);
+  return perhaps_rotated(name, model, [&](std::size_t, const linear_weight& w, floats bias) {
+    return dynamic_linear(w, bias, options);
+  });
 }
 
 scheme_layers make_static(const scheme_name& name, const transformer& model,
                           const calibration& seen) {
   using namespace zeropoint;
   const auto range = [&](std::size_t i) { return seen.ranges[i].of(name.range); };
-  builder b(name, model);
   if (!name.watched) {
-    return b.perhaps_rotated(name.cure, [&](std::size_t i, const linear_weight& w, floats bias) {
+    return perhaps_rotated(name, model, [&](std::size_t i, const linear_weight& w, floats bias) {
       return static_linear(w, bias, range(i));
     });
   }
   scheme_layers made =
-      b.perhaps_rotated(name.cure, [&](std::size_t i, const linear_weight& w, floats bias) {
+      perhaps_rotated(name, model, [&](std::size_t i, const linear_weight& w, floats bias) {
         return watched_linear(w, bias, range(i));
       });
   made.ordered = true;
@@ -162,7 +115,7 @@ scheme_layers make_static(const scheme_name& name, const transformer& model,
 
 scheme_layers make_scheme(const scheme_name& name, const transformer& model,
                           const calibration& seen) {
-  builder b(name, model);
+  scheme_builder b(name, model);
   const bool needs_ranges =
       name.kind == arithmetic::calibrated || name.kind == arithmetic::channel_simulated;
   ZP_REQUIRE(!needs_ranges || seen.ranges.size() == model.linears().size(),

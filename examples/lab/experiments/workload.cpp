@@ -1,4 +1,5 @@
 // Files to ids and windows.
+#include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/workload.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/io/text.hpp>
@@ -10,12 +11,12 @@
 
 namespace lab {
 
-namespace {
-
 std::string folder_name(const std::filesystem::path& path) {
   const auto full = std::filesystem::absolute(path).lexically_normal();
   return full.has_filename() ? full.filename().string() : full.parent_path().filename().string();
 }
+
+namespace {
 
 std::vector<window> cut_or_complain(window_rule rule, const std::string& text, std::size_t tokens,
                                     const lab::protocol& p, std::size_t stride) {
@@ -95,13 +96,22 @@ study workload_loader::describe(const transformer& model,
 
 workload workload_loader::load(const std::filesystem::path& folder) const {
   workload w;
-  w.model = load_model(folder);
+  const bool quantized = options_.quantized_too && is_quantized(folder);
+  if (quantized) {
+    quantized_checkpoint c = load_quantized(folder);
+    w.model = std::move(c.model);
+    w.stored.push_back(make_scheme("fp32", w.model, {}));
+    w.stored.push_back(std::move(c.layers));
+  } else {
+    w.model = load_model(folder);
+  }
   if (options_.planted) {  // refuse before an hour of work
     transformer twin = w.model;
     apply_plant(twin, *options_.planted);
   }
   const tokenizer tokens(folder);
   w.description = describe(w.model, folder);
+  if (quantized) w.description.variant = "quantized";
   lab::protocol& p = w.description.protocol;
   p.bos = tokens.leading_bos();
   w.ids = encode(tokens, w.model, text_, options_.max_tokens);
@@ -109,7 +119,7 @@ workload workload_loader::load(const std::filesystem::path& folder) const {
   p.ids_hash = ids_hash(w.ids);
   p.windows = w.windows.size();
   for (const window& one : w.windows) p.scored += one.scored;
-  if (!calibrated_) return w;
+  if (!calibrated_ || quantized) return w;
   if (table_) {
     w.table = table_;
     p.calibration = "table " + options_.table.filename().string() + " of";

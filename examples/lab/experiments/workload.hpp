@@ -21,11 +21,17 @@ struct workload_options {
   std::size_t calibration_tokens = 16384;
   bool join_lines = true;  ///< both texts
   std::optional<plant> planted;
+  bool quantized_too = false;  ///< take quantized checkpoints instead of refusing them
   std::size_t threads = 1;
 };
 
+/// "gpt2" of "models/gpt2/".
+[[nodiscard]] std::string folder_name(const std::filesystem::path& path);
+
 struct workload {
   transformer model;
+  /// Of a quantized checkpoint the floats that its codes stand for, and its scheme; else empty.
+  std::vector<scheme_layers> stored;
   study description;  ///< what is known without measuring: no rows
   std::vector<std::uint32_t> ids, seen;
   std::vector<window> windows, seen_windows;       ///< to score, to calibrate on
@@ -44,7 +50,8 @@ class workload_loader {
  public:
   /// `options` has to stay. Without `calibrated` the calibration text or table is not touched.
   workload_loader(const workload_options& options, bool calibrated);
-  /// The natural model. Bad input is an input_error, also a plant that the model cannot take.
+  /// The natural model, or what a quantized checkpoint stands for. Bad input is an input_error, also
+  /// a plant that the model cannot take.
   [[nodiscard]] workload load(const std::filesystem::path& folder) const;
 
  private:

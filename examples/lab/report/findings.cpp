@@ -57,6 +57,7 @@ contradiction find_contradiction(const study& s) {
 }  // namespace
 
 std::string findings_of(const study& s) {
+  if (s.row("fp32") == nullptr) return {};  // nothing to compare with
   std::string text;
   if (const auto* f16 = s.row("f16"), *bf16 = s.row("bf16"); f16 != nullptr) {
     text += verdict(std::fabs(f16->delta) <= 1e-5,

@@ -40,7 +40,7 @@ std::string megabytes(std::uint64_t bytes) {
 
 /// `width` of the first column.
 std::string line_of(const measurement& m, int width) {
-  const bool reference = m.scheme == "fp32";
+  const bool reference = m.scheme == "fp32" || !std::isfinite(m.delta);
   const auto none = [](int columns) { return format("%*s", columns, "-"); };
   std::string line = format("%-*s", width, m.scheme.c_str()) + fitting(m.loss, 8, 4);
   line += reference ? none(10) : fitting(m.delta, 10, 5, true);

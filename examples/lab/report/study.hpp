@@ -23,7 +23,8 @@ struct study {
   std::string float_kernels, integer_kernel;
   std::size_t threads = 1;
   lab::protocol protocol;
-  std::vector<measurement> rows;  ///< rows[0] is fp32
+  /// rows[0] is fp32; of a quantized checkpoint one row, whose delta, KL and top-1 are NaN.
+  std::vector<measurement> rows;
 
   /// Null when the scheme was not measured.
   [[nodiscard]] const measurement* row(std::string_view scheme) const;

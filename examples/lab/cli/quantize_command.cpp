@@ -1,0 +1,79 @@
+// zp-lab quantize: a float checkpoint to quantized ones on disk.
+#include <lab/cli/commands.hpp>
+#include <lab/cli/defaults.hpp>
+#include <lab/experiments/quantize.hpp>
+
+#include <iostream>
+#include <memory>
+
+namespace lab::cli {
+namespace {
+
+struct options {
+  std::string model, schemes, out;
+  std::string text = default_text, calibration = default_calibration;
+  std::size_t calibration_tokens = 16384, evaluate_tokens = 0, threads = 0;
+  bool force = false;
+};
+
+void quantize(const options& o) {
+  quantize_options wanted;
+  wanted.model = o.model;
+  wanted.out = o.out;
+  wanted.text = o.text;
+  wanted.calibration = o.calibration;
+  wanted.schemes = storable_schemes(o.schemes);
+  wanted.calibration_tokens = o.calibration_tokens;
+  wanted.evaluate_tokens = o.evaluate_tokens;
+  wanted.threads = threads_or_all(o.threads);
+  wanted.force = o.force;
+  quantize_checkpoints(wanted, [](const std::filesystem::path& folder, const model_card& card) {
+    std::cout << printable(folder.string(), 300) << ": " << card.scheme.text << ", "
+              << card.bytes_before << " bytes of weights to " << card.bytes_after;
+    if (card.evaluation) std::cout << "\n" << text_of(*card.evaluation);
+    std::cout << std::endl;
+  });
+}
+
+}  // namespace
+
+void add_quantize(CLI::App& app) {
+  auto* command = app.add_subcommand("quantize", "Write a quantized checkpoint");
+  command->footer(
+      "Writes model.safetensors (codes, scales, zero points), config.json, the files of the "
+      "tokenizer and a model card,\nREADME.md. zp-lab perplexity and logits take the folder as "
+      "--model and give what the scheme gives in memory, bit for bit.\n"
+      "Schemes: w2 to w8 [-tensor|-channel|-gN] [-affine] [-gptq|-adaround], "
+      "w8a8-dynamic[-token],\nw8a8-static[-p99.9|-mse|-kl]. With several, each goes into a folder "
+      "of its name in OUT.\n"
+      "Example: zp-lab quantize --model gpt2 --scheme w8,w4-g32 -o gpt2-quantized");
+  auto o = std::make_shared<options>();
+  command->add_option("--model", o->model, "Folder of a float model")->required()->type_name("DIR");
+  command->add_option("--scheme", o->schemes, "Schemes, separated by commas")
+      ->required()
+      ->type_name("A,B,...");
+  command->add_option("-o,--out", o->out, "Folder to write, new or empty")
+      ->required()
+      ->type_name("OUT");
+  command
+      ->add_option("--calibration", o->calibration,
+                   "Text that static schemes and GPTQ look at (default: WikiText-2 raw "
+                   "validation, a slice)")
+      ->type_name("FILE");
+  command
+      ->add_option("--calibration-tokens", o->calibration_tokens,
+                   "Use the first N tokens of the calibration text")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--evaluate-tokens", o->evaluate_tokens,
+                      "Measure the loss of what was written on so many tokens, one window at "
+                      "least, for the model card (default: do not)");
+  command->add_option("--text", o->text, "Text to measure on (default: WikiText-2 raw test)")
+      ->type_name("FILE");
+  command->add_flag("--force", o->force, "Overwrite the files of a folder that is not empty");
+  command->add_option("--threads", o->threads, "Threads (default: all processors)")
+      ->check(CLI::Range(1, 1024));
+  command->callback([o] { quantize(*o); });
+}
+
+}  // namespace lab::cli

@@ -1,0 +1,34 @@
+// From a float checkpoint to quantized ones: what `zp-lab quantize` runs.
+#pragma once
+
+#include <lab/experiments/scheme_name.hpp>
+#include <lab/report/model_card.hpp>
+
+#include <filesystem>
+#include <functional>
+
+namespace lab {
+
+struct quantize_options {
+  std::filesystem::path model, out;
+  std::filesystem::path text, calibration;  ///< read only when something needs them
+  std::vector<scheme_name> schemes;         ///< from storable_schemes()
+  std::size_t calibration_tokens = 16384;
+  std::size_t evaluate_tokens = 0;  ///< 0: no loss is measured; else at least one window is
+  std::size_t threads = 1;
+  bool force = false;  ///< write into a folder that is not empty
+};
+
+/// "w8,w4-g32" to names that can be written as a checkpoint. Throws input_error for others and for
+/// none.
+[[nodiscard]] std::vector<scheme_name> storable_schemes(std::string_view list);
+
+/// Writes `out`, or `out`/<scheme> for each of several schemes: model.safetensors, the files of the
+/// tokenizer, config.json, README.md; each appears whole or not at all, and without config.json a
+/// folder is no model. `done` hears of each checkpoint. Throws input_error before any work when a
+/// folder is not empty (unless forced) or is the model's own.
+void quantize_checkpoints(
+    const quantize_options& o,
+    const std::function<void(const std::filesystem::path&, const model_card&)>& done);
+
+}  // namespace lab

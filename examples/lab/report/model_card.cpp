@@ -1,0 +1,84 @@
+// The text of a model card.
+#include <lab/report/format.hpp>
+#include <lab/report/model_card.hpp>
+
+namespace lab {
+namespace {
+
+std::string weights_of(const scheme_name& s) {
+  const std::string bits = std::to_string(s.weights.bits) + "-bit";
+  std::string text = s.weights.is_symmetric() ? "symmetric " : "affine ";
+  text += bits + " integers from " + std::to_string(s.weights.qmin()) + " to " +
+          std::to_string(s.weights.qmax()) + ", ";
+  text += s.granularity.visit([](const auto& g) -> std::string {
+    using granularity = std::decay_t<decltype(g)>;
+    if constexpr (std::is_same_v<granularity, zeropoint::per_group>) {
+      return "a scale per " + std::to_string(g.size) + " inputs of an output";
+    } else if constexpr (std::is_same_v<granularity, zeropoint::per_tensor_t>) {
+      return "one scale per layer";
+    } else {
+      return "a scale per output channel";
+    }
+  });
+  if (s.method == weight_method::gptq) text += ", chosen by GPTQ";
+  if (s.method == weight_method::adaround) text += ", rounded by AdaRound";
+  return text;
+}
+
+std::string activations_of(const scheme_name& s) {
+  if (s.kind == arithmetic::weight_only) return "float32";
+  if (s.kind == arithmetic::calibrated)
+    return "8-bit integers, one scale per layer, fixed by calibration";
+  return s.per_token ? "8-bit integers, a scale per token from its own values"
+                     : "8-bit integers, a scale per window from its own values";
+}
+
+std::string sizes_of(const model_card& c) {
+  const auto ratio = static_cast<double>(c.bytes_before) / static_cast<double>(c.bytes_after);
+  return "| bytes | before | after |\n|---|---:|---:|\n| weight files | " +
+         grouped(c.bytes_before) + " | " + grouped(c.bytes_after) +
+         format(" (%.2f times smaller) |\n", ratio) + "| linear layers of the blocks | " +
+         grouped(4 * c.linear_parameters) + " as float32 | " + grouped(c.linear_bytes) + " |\n";
+}
+
+std::string loss_of(const model_card& c) {
+  if (!c.evaluation)
+    return "Not measured. `zp-lab quantize --evaluate-tokens N` measures it while it writes.\n";
+  return "Measured on the checkpoint as loaded again, beside the float model:\n\n```\n" +
+         text_of(*c.evaluation) + "```\n";
+}
+
+}  // namespace
+
+std::string text_of(const model_card& c) {
+  std::string text = "# " + c.model + ", quantized with " + c.scheme.text + "\n\n" +
+                     grouped(c.parameters) + " parameters, " + grouped(c.linear_parameters) +
+                     " of them in the linear layers of the blocks, which are quantized. "
+                     "Embeddings, norms, biases and the head are as in the float checkpoint.\n\n";
+  text += "- weights: " + weights_of(c.scheme) +
+          "\n- inputs of the linear layers: " + activations_of(c.scheme) + "\n";
+  if (!c.calibration.empty()) text += "- calibration: " + c.calibration + "\n";
+  text += "\n## Sizes\n\n" + sizes_of(c) + "\n## Loss\n\n" + loss_of(c);
+  text +=
+      "\n## Loading\n\n```\nzp-lab perplexity --model DIR --text FILE\n"
+      "zp-lab logits --model DIR --ids IDS.u16 --out LOGITS.f32\n```\n\n"
+      "where DIR is this folder. The logits are those of quantizing the float checkpoint in "
+      "memory, "
+      "bit for bit.\n\n"
+      "For other readers: `config.json` names the scheme under `quantization_config`, and "
+      "`model.safetensors` has for every quantized layer L, always [outputs, inputs], "
+      "`L.weight_codes`";
+  text += c.scheme.weights.bits <= 4 ? " (two to a byte, the even column in the low half)" : "";
+  text += ", `L.weight_scales`";
+  if (!c.scheme.weights.is_symmetric()) text += ", `L.weight_zero_points`";
+  if (c.scheme.kind == arithmetic::calibrated)
+    text += ", `L.input_scale`, `L.input_zero_point`, `L.input_range`";
+  text += "; weight = scale * (code - zero point).\n";
+  text +=
+      "\n## Limits\n\n- The format is zeropoint's own, version 1; no other engine reads it.\n"
+      "- Only the linear layers of the blocks are smaller, so that a small model with a large "
+      "vocabulary shrinks less.\n- A loss measured on one text says little about another.\n";
+  return text;
+}
+
+}  // namespace lab

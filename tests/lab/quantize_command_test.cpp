@@ -1,0 +1,157 @@
+// zp-lab quantize, and perplexity and logits on what it wrote.
+#include <lab/experiments/quantized_checkpoint.hpp>
+#include <lab/io/text.hpp>
+
+#include "lab/command.hpp"
+#include "lab/golden.hpp"
+#include "lab/tiny_model.hpp"
+
+#include <set>
+
+namespace {
+
+using test::zp_lab;
+
+/// A tiny model, texts, and a folder to write into.
+struct bench {
+  test::scratch model, dir;
+  std::string text, calibration, out = (dir.path() / "out").string();
+
+  explicit bench(const std::string& family)
+      : text(dir.write("text", test::some_text(400)).string()),
+        calibration(dir.write("calibration", test::some_text(400, 43)).string()) {
+    test::write_tiny_model(model, family);
+  }
+  [[nodiscard]] test::outcome quantize(const std::string& schemes,
+                                       std::vector<std::string> more = {}) const {
+    std::vector<std::string> all{
+        "quantize", "--model",       model.path().string(), "--scheme",  schemes, "-o",
+        out,        "--calibration", calibration,           "--threads", "1"};
+    all.insert(all.end(), more.begin(), more.end());
+    return zp_lab(all);
+  }
+  /// The last row of the JSON of zp-lab perplexity.
+  [[nodiscard]] nlohmann::json row(const std::string& folder,
+                                   std::vector<std::string> more = {}) const {
+    const std::string json = (dir.path() / "rows.json").string();
+    std::vector<std::string> all{"perplexity", "--model",       folder,     "--text",
+                                 text,         "--threads",     "1",        "--json",
+                                 json,         "--calibration", calibration};
+    all.insert(all.end(), more.begin(), more.end());
+    const auto result = zp_lab(all);
+    REQUIRE(result.err == "");
+    REQUIRE(result.code == 0);
+    return nlohmann::json::parse(test::slurp(json))["rows"].back();
+  }
+};
+
+std::set<std::string> names_in(const std::filesystem::path& folder) {
+  std::set<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    names.insert(entry.path().filename().string());
+  return names;
+}
+
+}  // namespace
+
+TEST_CASE("what quantize wrote scores exactly as the scheme in memory") {
+  for (const char* family : {"gpt2", "opt"}) {
+    const bench b(family);
+    const std::string schemes = "w8,w4-g32,w8a8-dynamic,w8a8-dynamic-token,w8a8-static";
+    const auto result = b.quantize(schemes);
+    REQUIRE(result.err == "");
+    REQUIRE(result.code == 0);
+    for (const std::string scheme :
+         {"w8", "w4-g32", "w8a8-dynamic", "w8a8-dynamic-token", "w8a8-static"}) {
+      CAPTURE(family, scheme);
+      const std::string folder = b.out + "/" + scheme;
+      CHECK(test::contains(result.out, folder + ": " + scheme + ", "));
+      const auto stored = b.row(folder),
+                 memory = b.row(b.model.path().string(), {"--schemes", scheme});
+      CHECK(stored["scheme"] == scheme);
+      for (const char* key : {"loss", "ppl", "clipped", "weight_bytes", "tokens"}) {
+        CAPTURE(key);
+        REQUIRE(stored.contains(key));
+        CHECK(stored[key] == memory[key]);
+      }
+      CHECK(stored["delta"].is_null());  // there is nothing to compare with
+      CHECK(memory["delta"].is_number());
+      CHECK(names_in(folder) == std::set<std::string>{"README.md", "config.json",
+                                                      "model.safetensors", "tokenizer.json",
+                                                      "tokenizer_config.json"});
+    }
+  }
+}
+
+TEST_CASE("logits of a quantized checkpoint") {
+  const bench b("gpt2");
+  REQUIRE(b.quantize("w8a8-dynamic").code == 0);
+  const std::vector<std::uint32_t> ids{7, 0, 256, 31, 99};
+  const std::string file = (b.dir.path() / "ids.u16").string(),
+                    out = (b.dir.path() / "logits.f32").string();
+  lab::write_ids(file, ids);
+  const auto result = zp_lab({"logits", "--model", b.out, "--ids", file, "--out", out});
+  CHECK(result.code == 0);
+  const lab::transformer m = lab::load_model(b.model.path());
+  const auto made = lab::make_scheme("w8a8-dynamic", m, {});
+  CHECK(test::read_array<float>(out) == test::logits_of(m, made.layers, ids));
+}
+
+TEST_CASE("the model card says what was done and measured") {
+  const bench b("gpt2");
+  const auto result = b.quantize("w8a8-static-mse", {"--evaluate-tokens", "64", "--text", b.text});
+  REQUIRE(result.err == "");
+  const std::string card = test::slurp(b.out + "/README.md");
+  CAPTURE(card);
+  for (const char* part :
+       {", quantized with w8a8-static-mse\n", "symmetric 8-bit integers from -127 to 127",
+        "one scale per layer, fixed by calibration", "- calibration: calibration, its first ",
+        "| weight files | ", "protocol chunk: window 32", "62 tokens scored in 2 windows",
+        "\nfp32 ", "\nw8a8-static-mse ", "L.input_range", "no other engine reads it"})
+    CHECK(test::contains(card, part));
+  CHECK(!test::contains(card, b.dir.path().string()));
+  CHECK(!test::contains(card, b.model.path().parent_path().string() + "/"));
+  CHECK(test::contains(result.out, "delta to"));
+}
+
+TEST_CASE("a folder that is not empty is refused, and overwritten only when told") {
+  const bench b("opt");
+  REQUIRE(b.quantize("w8").code == 0);
+  const std::string before = test::slurp(b.out + "/config.json");
+  const auto again = b.quantize("w4-g64");
+  CHECK(again.code == 2);
+  CHECK(test::contains(again.err, "out: is not empty; --force overwrites what is there\n"));
+  CHECK(test::slurp(b.out + "/config.json") == before);
+  CHECK(b.quantize("w4-g64", {"--force"}).code == 0);
+  CHECK(lab::load_quantized(b.out).scheme.text == "w4-g64");
+  const auto itself = zp_lab({"quantize", "--model", b.model.path().string(), "--scheme", "w8",
+                              "-o", b.model.path().string(), "--force"});
+  CHECK(itself.code == 2);
+  CHECK(test::contains(itself.err, "is the folder of the model itself"));
+}
+
+TEST_CASE("wrong use of quantize and of what it wrote") {
+  const bench b("gpt2");
+  for (const auto& [scheme, expected] : std::vector<std::pair<std::string, std::string>>{
+           {"fp32", "expected a scheme with integer weights"},
+           {"", "expected a scheme with integer weights"},
+           {"w8,w4-awq", "w4-awq cannot be written as a checkpoint: AWQ scales the inputs"},
+           {"w9", "w9"}}) {
+    const auto result = b.quantize(scheme);
+    CAPTURE(scheme, result.err);
+    CHECK(result.code == 2);
+    CHECK(test::contains(result.err, expected));
+    CHECK(!std::filesystem::exists(b.out));  // refused before any work
+  }
+  REQUIRE(b.quantize("w8").code == 0);
+  const auto schemes =
+      zp_lab({"perplexity", "--model", b.out, "--text", b.text, "--schemes", "w4-g32"});
+  CHECK(schemes.code == 2);
+  CHECK(test::contains(schemes.err, "--schemes: " + b.out + " is quantized already"));
+  const auto planted = zp_lab({"perplexity", "--model", b.out, "--text", b.text, "--plant", "1:3"});
+  CHECK(planted.code == 2);
+  CHECK(test::contains(planted.err, "--plant: "));
+  const auto twice = zp_lab({"quantize", "--model", b.out, "--scheme", "w8", "-o", b.out + "2"});
+  CHECK(twice.code == 2);
+  CHECK(test::contains(twice.err, "quantized already"));
+}
