@@ -21,9 +21,11 @@ TEST_CASE("--help and --version") {
   const auto help = zp_lab({"--help"});
   CHECK(help.code == 0);
   CHECK(help.err.empty());
-  for (const char* name : {"perplexity", "tokenize", "logits", "inspect", "gallery", "Exit codes"})
+  for (const char* name : {"perplexity", "generate", "compare", "random", "tokenize", "logits",
+                           "inspect", "gallery", "Exit codes"})
     CHECK(test::contains(help.out, name));
-  for (const char* name : {"perplexity", "tokenize", "logits", "inspect", "gallery"}) {
+  for (const char* name : {"perplexity", "generate", "compare", "random", "tokenize", "logits",
+                           "inspect", "gallery"}) {
     const auto one = zp_lab({name, "--help"});
     CHECK(one.code == 0);
     CHECK(one.err.empty());
@@ -120,9 +122,9 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
       dir.write("cut.safetensors", test::slurp(reference).substr(0, 700)).string();
   const std::string picture =
       dir.write("a.png", "\x89PNG\r\n\x1a\n........................").string();
-  std::filesystem::create_directory(dir.path() / "llama");
-  dir.write("llama/config.json", R"({"model_type":"llama"})");
-  const std::string llama = (dir.path() / "llama").string();
+  std::filesystem::create_directory(dir.path() / "bert");
+  dir.write("bert/config.json", R"({"model_type":"bert"})");
+  const std::string bert = (dir.path() / "bert").string();
   struct bad {
     std::vector<std::string> arguments;
     std::string expected;
@@ -165,7 +167,30 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
            {{"tokenize", "--model", gpt2, "--text", text, "--out", out, "--fast"}, "--fast"},
            {{"logits"}, "--model"},
            {{"logits", "--model", none, "--ids", ids, "--out", out}, "none"},
-           {{"logits", "--model", llama, "--ids", ids, "--out", out}, "\"llama\" is not supported"},
+           {{"logits", "--model", bert, "--ids", ids, "--out", out}, "\"bert\" is not supported"},
+           {{"generate"}, "--model"},
+           {{"generate", "--model", folder}, "--prompt or --prompt-tokens is required"},
+           {{"generate", "--model", folder, "--prompt", "x", "--prompt-tokens", "3"}, "excludes"},
+           {{"generate", "--model", folder, "--prompt", "x"}, "holds neither tokenizer.json"},
+           {{"generate", "--model", none, "--prompt-tokens", "3"}, "none"},
+           {{"generate", "--model", bert, "--prompt-tokens", "3"}, "\"bert\" is not supported"},
+           {{"generate", "--model", folder, "--prompt-tokens", "0"}, "--prompt-tokens"},
+           {{"generate", "--model", folder, "--prompt", "x", "--scheme", "w9"}, "\"w9\""},
+           {{"generate", "--model", folder, "--prompt", "x", "--temperature", "-1"},
+            "--temperature: expected a number from 0"},
+           {{"generate", "--model", folder, "--prompt", "x", "--temperature", "nan"},
+            "--temperature: expected a number from 0"},
+           {{"generate", "--model", folder, "--prompt", "x", "--top-p", "0"}, "--top-p: expected"},
+           {{"generate", "--model", folder, "--prompt", "x", "--top-p", "1.1"},
+            "--top-p: expected"},
+           {{"generate", "--model", folder, "--prompt", "x", "--top-k", "-1"}, "--top-k"},
+           {{"generate", "--model", folder, "--prompt", "x", "--runs", "0"}, "--runs"},
+           {{"compare", "--model", folder, "--prompt", "x"}, "--schemes"},
+           {{"compare", "--model", folder, "--schemes", "w8"}, "--prompt"},
+           {{"compare", "--model", folder, "--prompt", "x", "--schemes", "w9"}, "\"w9\""},
+           {{"random", "--like", "gpt5", "-o", out}, "no shape \"gpt5\"; there are: gpt2"},
+           {{"random", "--like", "gpt2"}, "--out"},
+           {{"random", "--like", "gpt2", "-o", text + "/x"}, "cannot be made"},
            {{"gallery", "--only", "nope"}, "no experiment \"nope\"; there are: static-outliers"},
            {{"gallery", "--only", "a\nb"}, "no experiment \"a\\x0ab\""},
            {{"gallery", "--only", "ties-away", "--json", none + "/x"},
@@ -174,7 +199,7 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
            {{"gallery", "more"}, "more"},
            {{"diagnose"}, "--model"},
            {{"diagnose", "--model", none}, "none"},
-           {{"diagnose", "--model", llama}, "\"llama\" is not supported"},
+           {{"diagnose", "--model", bert}, "\"bert\" is not supported"},
            {{"diagnose", "--model", folder, "--scheme", "w9"}, "\"w9\" is not a scheme"},
            {{"diagnose", "--model", folder, "--scheme", "w8,w4"}, "\"w8,w4\" is not a scheme"},
            {{"diagnose", "--model", folder, "--plant", "4:99"}, "4:99"},
@@ -182,7 +207,7 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
            {{"perplexity"}, "--model"},
            {{"perplexity", "--model", none}, "none"},
            {{"perplexity", "--model", folder}, "config.json: cannot be opened"},
-           {{"perplexity", "--model", llama}, "\"llama\" is not supported"},
+           {{"perplexity", "--model", bert}, "\"bert\" is not supported"},
            {{"perplexity", "--model", folder, "--window", "x"}, "--window"},
            {{"perplexity", "--model", folder, "--protocol", "guess"}, "guess"},
            {{"perplexity", "--model", folder, "--schemes", "w9"}, "w9"},

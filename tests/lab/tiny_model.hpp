@@ -20,8 +20,8 @@ inline std::string byte_character(unsigned byte, unsigned& others) {
   return {static_cast<char>(0xc0 | (code >> 6)), static_cast<char>(0x80 | (code & 63))};
 }
 
-/// Writes config.json, model.safetensors and tokenizer.json of a GPT-2 ("gpt2") or OPT ("opt") model:
-/// 257 tokens, the last is the BOS, width 16, 2 layers of 2 heads, 32 positions.
+/// Writes config.json, model.safetensors and tokenizer.json of a model of the family "gpt2", "opt" or
+/// "llama": 257 tokens, the last is the BOS, width 16, 2 layers of 2 heads, 32 positions.
 inline void write_tiny_model(const scratch& folder, const std::string& family,
                              float weight_scale = 0.3f) {
   constexpr std::uint64_t V = 257, C = 16, T = 32;
@@ -65,6 +65,28 @@ inline void write_tiny_model(const scratch& folder, const std::string& family,
       linear(p + "mlp.c_proj", 4 * C, C, C);
     }
     norm("ln_f");
+  } else if (family == "llama") {
+    config.update({{"model_type", "llama"},
+                   {"architectures", {"LlamaForCausalLM"}},
+                   {"hidden_size", C},
+                   {"num_hidden_layers", 2},
+                   {"num_attention_heads", 2},
+                   {"num_key_value_heads", 1},
+                   {"intermediate_size", 3 * C},
+                   {"max_position_embeddings", T},
+                   {"tie_word_embeddings", true}});
+    add("model.embed_tokens.weight", {V, C}, 0);
+    for (const std::string p : {"model.layers.0.", "model.layers.1."}) {
+      add(p + "input_layernorm.weight", {C}, 1);
+      add(p + "post_attention_layernorm.weight", {C}, 1);
+      for (const char* n : {"q_proj", "o_proj"}) add(p + "self_attn." + n + ".weight", {C, C}, 0);
+      for (const char* n : {"k_proj", "v_proj"}) {
+        add(p + "self_attn." + n + ".weight", {C / 2, C}, 0);
+      }
+      for (const char* n : {"gate_proj", "up_proj"}) add(p + "mlp." + n + ".weight", {3 * C, C}, 0);
+      add(p + "mlp.down_proj.weight", {C, 3 * C}, 0);
+    }
+    add("model.norm.weight", {C}, 1);
   } else {
     config.update({{"model_type", "opt"},
                    {"architectures", {"OPTForCausalLM"}},

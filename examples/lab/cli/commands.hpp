@@ -11,12 +11,15 @@ namespace lab::cli {
 void add_attribute(CLI::App& app);
 void add_budget(CLI::App& app);
 void add_calibrate(CLI::App& app);
+void add_compare(CLI::App& app);
 void add_diagnose(CLI::App& app);
 void add_frameworks(CLI::App& app);
 void add_gallery(CLI::App& app);
+void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_logits(CLI::App& app);
 void add_perplexity(CLI::App& app);
+void add_random(CLI::App& app);
 void add_quantize(CLI::App& app);
 void add_report(CLI::App& app);
 void add_tokenize(CLI::App& app);

@@ -18,7 +18,7 @@ constexpr int wrong_input = 2;
 constexpr const char* description =
     "zp-lab measures what post-training quantization does to a language model on real text.\n"
     "A model is a folder with config.json, model.safetensors and the files of its tokenizer,\n"
-    "as HuggingFace names them (families gpt2 and opt).";
+    "as HuggingFace names them (families gpt2, opt and llama).";
 constexpr const char* footer =
     "Exit codes: 0 done, 2 wrong input or option, 1 any other failure; a failure is one line on "
     "standard error.\n"
@@ -40,6 +40,8 @@ int parse_and_run(int argc, const char* const* argv) {
   app.set_version_flag("--version", "zp-lab " + version());
   app.require_subcommand(0, 1);  // none is found below: an unknown word shall be named first
   add_perplexity(app);
+  add_generate(app);
+  add_compare(app);
   add_tokenize(app);
   add_logits(app);
   add_inspect(app);
@@ -49,6 +51,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_diagnose(app);
   add_frameworks(app);
   add_gallery(app);
+  add_random(app);
   add_quantize(app);
   add_report(app);
   add_weights(app);

@@ -1,0 +1,75 @@
+// zp-lab compare: the same prompt continued in float and under schemes.
+#include <lab/cli/commands.hpp>
+#include <lab/cli/generation_arguments.hpp>
+#include <lab/experiments/parting.hpp>
+#include <lab/report/format.hpp>
+
+namespace lab::cli {
+namespace {
+
+struct options : generation_arguments {
+  std::string schemes;
+};
+
+std::string row(const tokenizer& tokens, std::uint32_t id, double reference, double scheme,
+                const std::string& whose) {
+  const std::string text = id < tokens.size() ? tokens.decode({&id, 1}) : "\xEF\xBF\xBD";
+  return format("  %-24s %9.4f %9.4f  taken by %s\n", in_quotes(text).c_str(), reference, scheme,
+                whose.c_str());
+}
+
+void show(const tokenizer& tokens, const std::string& name, const parting& p) {
+  std::cout << "\n" << name << ":\n" << tokens.decode(p.ids) << "\n\n";
+  if (!p.parted) {
+    std::cout << "The same " << p.ids.size() << " tokens as fp32.\n";
+    return;
+  }
+  std::cout << "As fp32 for " << p.shared << " tokens; then, with the probabilities under fp32 and "
+            << name << ":\n"
+            << row(tokens, p.tokens[0], p.reference[0], p.scheme[0], "fp32")
+            << row(tokens, p.tokens[1], p.reference[1], p.scheme[1], name);
+}
+
+void compare(const options& o) {
+  const auto names = parse_schemes(o.schemes);
+  const tokenizer tokens(o.model);
+  const auto ids = o.prompt_ids(tokens);
+  const auto made = o.load(names);
+  generation_options how;
+  how.new_tokens = o.new_tokens;
+  how.threads = threads_or_all(o.threads);
+  how.stop = made->work.model.config.eos;
+  const transformer& m = made->work.model;
+  const auto expected = lab::generate(m, made->schemes[0], ids, how).ids;
+  std::cout << "fp32:\n" << tokens.decode(expected) << std::endl;
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    show(tokens, names[i].text,
+         compare_continuations(m, made->schemes[0], expected, made->schemes[i], ids, how));
+    std::cout << std::flush;
+  }
+}
+
+}  // namespace
+
+void add_compare(CLI::App& app) {
+  auto* command = app.add_subcommand(
+      "compare", "Continue a prompt in float and under schemes, and show where they part");
+  command->footer(
+      "Tokens are the likeliest ones. Where a continuation parts from the float one, the "
+      "probabilities of both\ntokens say whether the choice was close.\n"
+      "Example: zp-lab compare --model gpt2 --prompt \"The river\" --schemes "
+      "w8,w8a8-dynamic-token,w4-g32");
+  auto o = std::make_shared<options>();
+  o->add_to(*command);
+  command
+      ->add_option("--prompt", o->prompt,
+                   "The text to continue; - reads standard input, less a newline at its end")
+      ->required()
+      ->type_name("TEXT");
+  command->add_option("--schemes", o->schemes, "Schemes beside fp32, separated by commas")
+      ->required()
+      ->type_name("A,B,...");
+  command->callback([o] { compare(*o); });
+}
+
+}  // namespace lab::cli

@@ -1,0 +1,163 @@
+// zp-lab generate: the continuation of a prompt, and how fast it came.
+#include <lab/cli/commands.hpp>
+#include <lab/cli/generation_arguments.hpp>
+#include <lab/experiments/generation.hpp>
+#include <lab/io/memory.hpp>
+#include <lab/report/format.hpp>
+
+namespace lab::cli {
+namespace {
+
+struct options : generation_arguments {
+  std::string scheme = "fp32";
+  sampling choice;
+  std::size_t prompt_tokens = 0, runs = 1;
+};
+
+void check(const options& o) {
+  if (!(o.choice.temperature >= 0 && o.choice.temperature <= 1000)) {
+    throw input_error("--temperature: expected a number from 0 to 1000");
+  }
+  if (!(o.choice.top_p > 0 && o.choice.top_p <= 1)) {
+    throw input_error("--top-p: expected a number above 0 and at most 1");
+  }
+}
+
+std::vector<std::uint32_t> random_ids(const options& o, const model_config& c) {
+  std::mt19937_64 bits(o.choice.seed);
+  std::vector<std::uint32_t> ids(o.prompt_tokens);
+  for (auto& id : ids) id = static_cast<std::uint32_t>(bits() % c.vocab);
+  return ids;
+}
+
+/// Text as it comes, or numbers where there is no tokenizer.
+class printer {
+ public:
+  explicit printer(const tokenizer* tokens) : tokens_(tokens) {}
+  void show(std::uint32_t id) {
+    if (tokens_ == nullptr) {
+      std::cout << (first_ ? "" : " ") << id;
+    } else if (id < tokens_->size()) {
+      std::cout << stream_.add(tokens_->decode_bytes({&id, 1}));
+    } else {  // a row of the embedding beyond the vocabulary
+      std::cout << stream_.add("\xFF");
+    }
+    first_ = false;
+    std::cout << std::flush;
+  }
+  void finish() { std::cout << stream_.finish() << std::endl; }
+
+ private:
+  const tokenizer* tokens_;
+  utf8_stream stream_;
+  bool first_ = true;
+};
+
+template <class Value>
+double median(const std::vector<generation>& runs, Value&& value) {
+  std::vector<double> all;
+  for (const generation& g : runs) all.push_back(value(g));
+  std::sort(all.begin(), all.end());
+  return (all[(all.size() - 1) / 2] + all[all.size() / 2]) / 2;
+}
+
+std::string closing_line(const options& o, const generation_arguments::loaded& made,
+                         std::size_t prompt, const std::vector<generation>& runs) {
+  constexpr double mb = 1e6;
+  const transformer& m = made.work.model;
+  const scheme_layers& layers = made.schemes[0];
+  const std::size_t others = (m.parameters() - m.linear_parameters()) * sizeof(float);
+  std::string line =
+      format("%s, %zu threads: prefill of %zu tokens at %.1f tokens/s, ", layers.name.c_str(),
+             threads_or_all(o.threads), prompt, median(runs, [&](const generation& g) {
+               return static_cast<double>(prompt) / g.prefill_seconds;
+             }));
+  const std::size_t decoded = runs[0].decoded;
+  line += decoded == 0 ? std::string("nothing to decode, ")
+                       : format("decode of %zu at %.1f tokens/s, ", decoded,
+                                median(runs, [](const generation& g) { return g.decode_rate(); }));
+  line += format("first token after %.1f ms, ",
+                 1e3 * median(runs, [](const generation& g) { return g.first_seconds; }));
+  line += format("peak memory %.1f MB, weights %.1f MB (linear layers %.1f), KV cache %.1f MB",
+                 static_cast<double>(peak_memory()) / mb,
+                 static_cast<double>(others + layers.memory_bytes) / mb,
+                 static_cast<double>(layers.memory_bytes) / mb,
+                 static_cast<double>(runs[0].cache_bytes) / mb);
+  return runs.size() == 1 ? line : line + format(" (medians of %zu runs)", runs.size());
+}
+
+void generate(const options& o) {
+  check(o);
+  const scheme_name names[] = {parse_scheme(o.scheme)};
+  std::optional<tokenizer> tokens;
+  std::vector<std::uint32_t> ids;
+  if (o.prompt_tokens == 0) ids = o.prompt_ids(tokens.emplace(o.model));
+  const auto made = o.load(names);
+  const transformer& m = made->work.model;
+  if (!tokens) ids = random_ids(o, m.config);
+
+  generation_options how;
+  how.new_tokens = o.new_tokens;
+  how.choice = o.choice;
+  how.threads = threads_or_all(o.threads);
+  if (tokens) how.stop = m.config.eos;
+  printer out(tokens ? &*tokens : nullptr);
+  std::vector<generation> runs;
+  runs.push_back(lab::generate(m, made->schemes[0], ids, how, [&](std::uint32_t id) {
+    out.show(id);
+    return std::cout.good();
+  }));
+  out.finish();
+  while (runs.size() < o.runs && std::cout) {
+    runs.push_back(lab::generate(m, made->schemes[0], ids, how));
+    if (runs.back().ids != runs[0].ids && !made->schemes[0].ordered) {
+      throw std::runtime_error("run " + std::to_string(runs.size()) + " gave another text");
+    }
+  }
+  std::cerr << closing_line(o, *made, ids.size(), runs) << std::endl;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& app) {
+  auto* command = app.add_subcommand("generate", "Continue a prompt under a quantization scheme");
+  command->footer(
+      "Writes the new text to standard output as it comes, and at the end a line of speeds and "
+      "sizes to standard\nerror. The likeliest token is taken unless there is a --temperature; the "
+      "same seed gives the same text, on\nany number of threads. Ends at the model's end of text. "
+      "Schemes are those of zp-lab perplexity; with a\nscale \"per tensor\", w8a8-dynamic has one "
+      "for the prompt and one for each new token.\nWith --prompt-tokens, for speed tests without a "
+      "tokenizer, ids are written instead of text, and nothing ends early.\n"
+      "Example: zp-lab generate --model gpt2 --prompt \"The river\" --scheme w8a8-dynamic-token");
+  auto o = std::make_shared<options>();
+  o->add_to(*command);
+  auto* prompt = command
+                     ->add_option("--prompt", o->prompt,
+                                  "The text to continue; - reads standard input, less a newline at "
+                                  "its end")
+                     ->type_name("TEXT");
+  auto* random = command
+                     ->add_option("--prompt-tokens", o->prompt_tokens,
+                                  "Instead of a text, so many tokens drawn with --seed")
+                     ->check(CLI::Range(1, 1 << 24))
+                     ->excludes(prompt);
+  command->add_option("--scheme", o->scheme, "Quantization scheme (default: fp32)")
+      ->type_name("NAME");
+  command->add_option("--temperature", o->choice.temperature,
+                      "Draw tokens from softmax(logits / T); 0 takes the likeliest (default)");
+  command->add_option("--top-k", o->choice.top_k, "Draw among the K likeliest only (0: all)")
+      ->check(CLI::Range(0, 1 << 24));
+  command->add_option("--top-p", o->choice.top_p,
+                      "Draw among the fewest likeliest that sum to P (default: 1)");
+  command->add_option("--seed", o->choice.seed, "Of the draws (default: 1)");
+  command->add_option("--runs", o->runs, "Repeat for the speeds, which are medians (default: 1)")
+      ->check(CLI::Range(1, 10000));
+  command->callback([o, prompt, random] {
+    if (prompt->count() + random->count() == 0) {
+      throw input_error("generate: --prompt or --prompt-tokens is required");
+    }
+    generate(*o);
+  });
+}
+
+}  // namespace lab::cli

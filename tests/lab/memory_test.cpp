@@ -1,0 +1,19 @@
+// The peak of resident memory: it has seen what was touched, and never falls.
+#include <lab/io/memory.hpp>
+
+#include "support/test.hpp"
+
+#include <vector>
+
+TEST_CASE("Peak memory has seen what was touched") {
+  constexpr std::size_t size = std::size_t{96} << 20;
+  const std::uint64_t before = lab::peak_memory();
+  REQUIRE(before > 0);
+  {
+    std::vector<char> block(size, 1);
+    CHECK(block[size / 2] == 1);
+    CHECK(lab::peak_memory() >= size);
+  }
+  CHECK(lab::peak_memory() >= before);
+  CHECK(lab::peak_memory() >= size);
+}
