@@ -36,12 +36,10 @@ class observed_linear final : public linear {
       : inner_(d), change_(&change), see_(std::move(see)) {}
   void apply(matrix_view<const float> x, matrix_view<float> y) const override {
     if (*change_) {
-      std::vector<float> changed(x.size());
-      for (std::size_t t = 0; t < x.rows(); ++t) {
-        std::copy_n(x.row(t).data(), x.cols(), changed.data() + t * x.cols());
-      }
-      (*change_)({changed.data(), x.rows(), x.cols()});
-      see_(matrix_view<const float>(changed.data(), x.rows(), x.cols()));
+      matrix changed;
+      changed.assign(x);
+      (*change_)({changed.values.data(), changed.rows, changed.cols});
+      see_(changed.view());
     } else {
       see_(x);
     }

@@ -1,177 +1,14 @@
-// Calibration tables: writing, checking, merging.
+// Calibration tables: as text, merged, compared with a model. (calibration_table_json.cpp: as a file.)
 #include <lab/experiments/calibration_table.hpp>
-#include <lab/io/file.hpp>
-#include <lab/io/json.hpp>
+#include <lab/experiments/calibration_table_names.hpp>
+#include <lab/io/error.hpp>
 #include <lab/models/weights_hash.hpp>
 #include <lab/report/format.hpp>
 
 #include <algorithm>
-#include <cmath>
+#include <utility>
 
 namespace lab {
-
-namespace {
-
-constexpr std::uint64_t largest_file = std::uint64_t{1} << 30;
-constexpr std::uint64_t any = ~std::uint64_t{0};
-
-struct range_column {
-  const char* name;
-  zeropoint::value_range input_ranges::*value;
-};
-constexpr range_column range_columns[] = {{"min-max", &input_ranges::min_max},
-                                          {"p99.9", &input_ranges::percentile},
-                                          {"mse", &input_ranges::mse},
-                                          {"kl", &input_ranges::entropy}};
-
-struct form {
-  const char* name;
-  activation_cure cure;
-};
-constexpr form forms[] = {{"natural", activation_cure::none},
-                          {"smooth", activation_cure::smooth},
-                          {"rotate", activation_cure::rotate}};
-
-const char* name_of(activation_cure cure) {
-  return std::find_if(std::begin(forms), std::end(forms),
-                      [&](const form& f) { return f.cure == cure; })
-      ->name;
-}
-
-// Writing. By hand, because a range is to be read and edited on one line.
-
-/// Nine significant digits, which bring back any float.
-std::string text_of_float(float x) {
-  return format("%.9g", static_cast<double>(x));
-}
-
-template <class Values, class Text>
-std::string array_of(const Values& values, Text&& text) {
-  std::string all;
-  for (const auto& v : values) all += (all.empty() ? "" : ",") + text(v);
-  return "[" + all + "]";
-}
-
-std::string quoted(const std::string& text) {
-  return json(text).dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::string json_of_layer(const std::string& name, const calibration& c, std::size_t l) {
-  const zeropoint::distribution& seen = c.values[l];
-  const auto bins = seen.values().counts();
-  const auto used = [](std::uint64_t n) { return n != 0; };
-  const auto first = std::find_if(bins.begin(), bins.end(), used);
-  const auto last = std::find_if(bins.rbegin(), bins.rend(), used).base();
-  const std::span<const std::uint64_t> counts(first, first < last ? last : first);
-  std::string text = "   {\"name\": " + quoted(name) + ",\n    ";
-  for (const range_column& r : range_columns) {
-    const zeropoint::value_range& range = c.ranges[l].*r.value;
-    text +=
-        quoted(r.name) + ": [" + text_of_float(range.min) + ", " + text_of_float(range.max) + "], ";
-  }
-  text += "\n    \"seen\": {\"count\": " + std::to_string(seen.count()) +
-          ", \"non_finite\": " + std::to_string(seen.non_finite()) +
-          ", \"zeros\": " + std::to_string(seen.values().zeros()) +
-          ", \"bin_exponent\": " + std::to_string(seen.values().exponent()) + ",\n     " +
-          "\"min-max\": [" + text_of_float(seen.range().min) + ", " +
-          text_of_float(seen.range().max) +
-          "],\n     \"channel_absmax\": " + array_of(c.channel_absmax[l], text_of_float) +
-          ",\n     \"first_bin\": " + std::to_string(first - bins.begin()) +
-          ", \"bins\": " + array_of(counts, [](std::uint64_t n) { return std::to_string(n); });
-  return text + "}}";
-}
-
-// Reading.
-
-double number_of(const json& value, const json_object& from, std::string_view key) {
-  if (!value.is_number()) from.wrong(key, "expected numbers");
-  return value.get<double>();
-}
-
-const json& array_at(const json_object& from, std::string_view key, std::size_t most) {
-  const json& value = from.at(key);
-  if (!value.is_array()) from.wrong(key, "expected an array");
-  if (value.size() > most) {
-    from.wrong(key, "has ", value.size(), " elements, expected at most ", most);
-  }
-  return value;
-}
-
-zeropoint::value_range range_at(const json_object& from, std::string_view key) {
-  const json& pair = array_at(from, key, 2);
-  if (pair.size() != 2) from.wrong(key, "expected [smallest, largest]");
-  const double low = number_of(pair[0], from, key), high = number_of(pair[1], from, key);
-  const double most = static_cast<double>(std::numeric_limits<float>::max());
-  if (!(low >= -most && low <= high && high <= most)) {
-    from.wrong(key, "expected two floats, the smaller one first");
-  }
-  return {static_cast<float>(low), static_cast<float>(high)};
-}
-
-std::string text_at(const json_object& from, std::string_view key) {
-  const auto text = from.maybe_text(key);
-  if (!text) from.wrong(key, "is missing");
-  return *text;
-}
-
-zeropoint::distribution distribution_of(const json_object& seen) {
-  const std::uint64_t count = seen.integer("count", 1, any);
-  std::vector<std::uint64_t> counts(2 * zeropoint::histogram::bins, 0);
-  const auto first = static_cast<std::size_t>(seen.integer("first_bin", 0, counts.size() - 1));
-  const json& bins = array_at(seen, "bins", counts.size() - first);
-  for (std::size_t i = 0; i < bins.size(); ++i) {
-    if (!bins[i].is_number_unsigned()) seen.wrong("bins", "expected counts");
-    counts[first + i] = bins[i].get<std::uint64_t>();
-  }
-  const json& exponent = seen.at("bin_exponent");
-  if (!exponent.is_number_integer() || exponent.is_number_float()) {
-    seen.wrong("bin_exponent", "expected an integer");
-  }
-  const double power = exponent.get<double>();
-  if (!(std::fabs(power) < 1000)) seen.wrong("bin_exponent", "is out of bounds");
-  const zeropoint::min_max extremes(range_at(seen, "min-max"), count,
-                                    seen.integer("non_finite", 0, any));
-  return {extremes, zeropoint::histogram(static_cast<int>(power), std::move(counts),
-                                         seen.integer("zeros", 0, count))};
-}
-
-/// Appends one layer to `c` and returns its name.
-std::string read_layer(const json_object& layer, calibration& c) {
-  input_ranges ranges;
-  for (const range_column& r : range_columns) ranges.*r.value = range_at(layer, r.name);
-  const json_object seen = layer.object("seen");
-  std::vector<float> maxima;
-  for (const json& m : array_at(seen, "channel_absmax", std::size_t{1} << 20)) {
-    const double value = number_of(m, seen, "channel_absmax");
-    if (!(value >= 0 && value <= static_cast<double>(std::numeric_limits<float>::max()))) {
-      seen.wrong("channel_absmax", "expected floats from 0 on");
-    }
-    maxima.push_back(static_cast<float>(value));
-  }
-  if (maxima.empty()) seen.wrong("channel_absmax", "is empty");
-  try {
-    c.values.push_back(distribution_of(seen));
-  } catch (const zeropoint::error& problem) {
-    layer.wrong("seen", problem.what());
-  }
-  c.ranges.push_back(ranges);
-  c.channel_absmax.push_back(std::move(maxima));
-  return text_at(layer, "name");
-}
-
-calibration read_inputs(const json_object& inputs, std::vector<std::string>& names) {
-  calibration c;
-  c.tokens = static_cast<std::size_t>(inputs.integer("tokens", 1, any));
-  const json& layers = array_at(inputs, "layers", std::size_t{1} << 16);
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    const json_object layer(layers[l], inputs.file(),
-                            inputs.label("layers[" + std::to_string(l) + "]"));
-    names.push_back(read_layer(layer, c));
-  }
-  return c;
-}
-
-}  // namespace
 
 std::string calibration_table::edited_layer() const {
   for (const auto& [cure, c] : inputs) {
@@ -182,34 +19,17 @@ std::string calibration_table::edited_layer() const {
   return {};
 }
 
-std::string json_of(const calibration_table& table) {
-  std::string text = "{\"model\": " + quoted(table.model) +
-                     ", \"variant\": " + quoted(table.variant) +
-                     ", \"weights_fnv1a64\": " + quoted(table.weights) +
-                     ",\n \"texts\": " + array_of(table.texts, quoted) + ",\n \"inputs\": {\n";
-  for (const auto& [cure, c] : table.inputs) {
-    text += std::string(cure == table.inputs.begin()->first ? "" : ",\n") + "  " +
-            quoted(name_of(cure)) + ": {\"tokens\": " + std::to_string(c.tokens) +
-            ", \"layers\": [\n";
-    for (std::size_t l = 0; l < table.layers.size(); ++l) {
-      text += (l == 0 ? "" : ",\n") + json_of_layer(table.layers[l], c, l);
-    }
-    text += "]}";
-  }
-  return text + "}}\n";
-}
-
 std::string text_of(const calibration_table& table) {
   std::string text =
       "calibration of " + printable(table.model) + ", " + printable(table.variant) + "\n";
   for (const std::string& t : table.texts) text += "  " + printable(t) + "\n";
   for (const auto& [cure, c] : table.inputs) {
-    text += "\n" + format("%-26s", (std::string(name_of(cure)) + " inputs").c_str());
-    for (const range_column& r : range_columns) text += format("%16s", r.name);
+    text += "\n" + format("%-26s", (std::string(table_names::of(cure)) + " inputs").c_str());
+    for (const table_names::range& r : table_names::ranges) text += format("%16s", r.name);
     text += format("%9s\n", "max/med");
     for (std::size_t l = 0; l < table.layers.size(); ++l) {
       text += format("%-26s", printable(table.layers[l], 40).c_str());
-      for (const range_column& r : range_columns) {
+      for (const table_names::range& r : table_names::ranges) {
         const zeropoint::value_range& range = c.ranges[l].*r.value;
         text +=
             format(" %7.2f%8.2f", static_cast<double>(range.min), static_cast<double>(range.max));
@@ -218,37 +38,6 @@ std::string text_of(const calibration_table& table) {
     }
   }
   return text;
-}
-
-calibration_table parse_calibration_table(std::string_view text, const std::string& file) {
-  const json all = parse_json(text, file);
-  const json_object root(all, file);
-  calibration_table table;
-  table.model = text_at(root, "model");
-  table.variant = text_at(root, "variant");
-  table.weights = text_at(root, "weights_fnv1a64");
-  for (const json& t : array_at(root, "texts", 1 << 16)) {
-    if (!t.is_string()) root.wrong("texts", "expected names");
-    table.texts.push_back(t.get<std::string>());
-  }
-  const json_object inputs = root.object("inputs");
-  for (const form& f : forms) {
-    if (inputs.find(f.name) == nullptr) continue;
-    std::vector<std::string> names;
-    table.inputs[f.cure] = read_inputs(inputs.object(f.name), names);
-    if (table.inputs.size() > 1 && names != table.layers) {
-      inputs.wrong(f.name, "has other layers than the entry before it");
-    }
-    table.layers = std::move(names);
-  }
-  if (table.inputs.empty() || table.layers.empty()) {
-    root.wrong("inputs", "has no layer of natural, smooth or rotate");
-  }
-  return table;
-}
-
-calibration_table load_calibration_table(const std::filesystem::path& path) {
-  return parse_calibration_table(read_file(path, largest_file), path.string());
 }
 
 void merge(calibration_table& table, const calibration_table& other) {

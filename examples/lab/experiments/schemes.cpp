@@ -56,6 +56,9 @@ scheme_layers make_weight_only(const scheme_name& name, const transformer& model
                                const calibration& seen) {
   using namespace zeropoint;
   scheme_builder b(name, model);
+  const auto coded = [](const dense& d, const auto& chosen) {
+    return weight_only_linear(quantized_weight(chosen.codes, chosen.statistics), d.bias);
+  };
   switch (name.method) {
     case weight_method::nearest:
       return b.quantized([&](std::size_t, const dense& d) {
@@ -64,25 +67,21 @@ scheme_layers make_weight_only(const scheme_name& name, const transformer& model
       });
     case weight_method::gptq:
       return b.quantized([&](std::size_t i, const dense& d) {
-        const auto coded = gptq(linear_weight{d.view()}, seen.gram[i],
-                                {.weights = name.weights, .granularity = name.granularity});
-        return weight_only_linear(quantized_weight(coded.codes, coded.statistics), d.bias);
+        return coded(d, gptq(linear_weight{d.view()}, seen.gram[i],
+                             {.weights = name.weights, .granularity = name.granularity}));
       });
     case weight_method::adaround:
       return b.quantized([&](std::size_t i, const dense& d) {
-        const auto coded = adaround(linear_weight{d.view()}, seen.gram[i],
-                                    {.weights = name.weights, .granularity = name.granularity});
-        return weight_only_linear(quantized_weight(coded.codes, coded.statistics), d.bias);
+        return coded(d, adaround(linear_weight{d.view()}, seen.gram[i],
+                                 {.weights = name.weights, .granularity = name.granularity}));
       });
     case weight_method::awq:
       break;
   }
   return b.quantized([&](std::size_t i, const dense& d) {
-    const auto coded = awq(linear_weight{d.view()}, seen.gram[i],
-                           awq_options{.weights = name.weights, .granularity = name.granularity});
-    return scaled_linear(
-        weight_only_linear(quantized_weight(coded.codes, coded.statistics), d.bias),
-        coded.scale.factors);
+    const auto chosen = awq(linear_weight{d.view()}, seen.gram[i],
+                            awq_options{.weights = name.weights, .granularity = name.granularity});
+    return scaled_linear(coded(d, chosen), chosen.scale.factors);
   });
 }
 
