@@ -24,8 +24,7 @@
 namespace zeropoint::inline ZP_BASELINE {
 namespace kernels {
 
-/// Groups are a multiple of this many k: as many products of nibbles and bytes, in pairs, as 16 bits
-/// hold (8 * 2 * 15 * 128 = 30720), which the AVX2 kernel lives by.
+/// Groups are a multiple of this many k: the smallest group in use, and whole cache lines of nibbles.
 inline constexpr std::size_t int4_group_unit = 32;
 
 /// m rows times one panel. bias has nr readable elements, of which n are live. Nothing is read

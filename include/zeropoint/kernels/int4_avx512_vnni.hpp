@@ -1,6 +1,6 @@
 // AVX512-VNNI for 4-bit weights (contract: int4.hpp): a load of 64 bytes holds 8 k of 16 columns; a
 // mask and a shift make the unsigned operands of two vpdpbusd. Tiles of 6 x 32 outputs: 12 integer
-// and 12 float sums, 4 registers of nibbles, 1 broadcast of a, 1 mask.
+// sums, 6 registers of nibbles, 1 mask; the float sums, needed once a group, are in memory.
 #pragma once
 
 #include <zeropoint/kernels/avx512_rows.hpp>
@@ -28,7 +28,6 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
   /// Few sums would wait for each other (vpdpbusd takes 5 cycles): low and high halves get their own.
   static constexpr std::size_t chains = rows * vectors <= 4 ? 2 : 1;
   using sums = lanes[rows][vectors];
-  using totals = __m512[rows][vectors];
 
   ZP_ISA ZP_ALWAYS_INLINE static void dot_row(lanes (&acc)[vectors], const std::uint8_t* a,
                                               const lanes (&w)[vectors]) {
@@ -42,12 +41,12 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
   ZP_ISA ZP_ALWAYS_INLINE static void step(sums (&acc)[chains], const row_bases& a,
                                            const std::uint8_t* b) {
     const __m512i mask = _mm512_set1_epi8(15);
-    const lanes both[] = {reinterpret_cast<lanes>(_mm512_loadu_si512(b + 64 * V))...};
     const lanes low[] = {
-        reinterpret_cast<lanes>(_mm512_and_si512(reinterpret_cast<__m512i>(both[V]), mask))...};
-    const lanes high[] = {reinterpret_cast<lanes>(
-        _mm512_and_si512(_mm512_srli_epi16(reinterpret_cast<__m512i>(both[V]), 4), mask))...};
+        reinterpret_cast<lanes>(_mm512_and_si512(_mm512_loadu_si512(b + 64 * V), mask))...};
     (dot_row(acc[0][R], a.template row<R>(), low), ...);
+    __asm__("" : "+r"(b));  // load again: kept in registers meanwhile, they would push out sums
+    const lanes high[] = {reinterpret_cast<lanes>(
+        _mm512_and_si512(_mm512_srli_epi16(_mm512_loadu_si512(b + 64 * V), 4), mask))...};
     (dot_row(acc[chains - 1][R], a.template row<R>() + 4, high), ...);
   }
 
@@ -77,21 +76,19 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
   ZP_ISA ZP_ALWAYS_INLINE static void clear_row(lanes (&acc)[vectors]) {
     ((acc[V] = lanes{}), ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void clear_row(__m512 (&total)[vectors]) {
-    ((total[V] = _mm512_setzero_ps()), ...);
-  }
-  ZP_ISA ZP_ALWAYS_INLINE static void scale_row(__m512 (&total)[vectors],
-                                                const lanes (&acc)[vectors],
+  ZP_ISA ZP_ALWAYS_INLINE static void scale_row(float* total, const lanes (&acc)[vectors],
                                                 const __m512 (&s)[vectors]) {
-    ((total[V] =
-          _mm512_fmadd_ps(_mm512_cvtepi32_ps(reinterpret_cast<__m512i>(acc[V])), s[V], total[V])),
+    (_mm512_store_ps(total + 16 * V,
+                     _mm512_fmadd_ps(_mm512_cvtepi32_ps(reinterpret_cast<__m512i>(acc[V])), s[V],
+                                     _mm512_load_ps(total + 16 * V))),
      ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void store_row(const __m512 (&total)[vectors], float* y,
-                                                float row_scale, const int4_job& job) {
+  ZP_ISA ZP_ALWAYS_INLINE static void store_row(const float* total, float* y, float row_scale,
+                                                const int4_job& job) {
     const __m512 row = _mm512_set1_ps(row_scale);
-    (_mm512_mask_storeu_ps(y + 16 * V, live_lanes(job.n, V),
-                           _mm512_fmadd_ps(total[V], row, _mm512_loadu_ps(job.bias + 16 * V))),
+    (_mm512_mask_storeu_ps(
+         y + 16 * V, live_lanes(job.n, V),
+         _mm512_fmadd_ps(_mm512_load_ps(total + 16 * V), row, _mm512_loadu_ps(job.bias + 16 * V))),
      ...);
   }
 
@@ -101,24 +98,26 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
     const std::uint8_t* b = job.b;
     const std::int32_t* minus_sums = job.minus_sums + first * job.groups;
     const std::size_t groups = job.groups, group = job.group;
-    const std::size_t ahead = job.prefetch && first == 0 && rows > 1 ? 8192 : 0;
-    totals total;
-    (clear_row(total[R]), ...);
+    const std::size_t ahead = job.prefetch && first == 0 && rows > 1 ? nr * group / 2 : 0;  // bytes
+    alignas(64) float total[rows * nr] = {};  // in memory: the registers are for the inner loop
     for (std::size_t g = 0; g < groups; ++g) {
       const std::uint8_t *scales = b, *zeros = b + scale_bytes;
       b = zeros + (Zeros ? nr : 0);
+      for (std::size_t line = 0; line < ahead; line += 64)
+        __builtin_prefetch(b + 8192 + line, 0, 3);
       sums acc[chains];
       (start_row(acc[0][R], minus_sums[R * groups + g], zeros), ...);
       if constexpr (chains == 2) (clear_row(acc[1][R]), ...);
-      for (std::size_t k = 0; k < group; k += 8, b += step_bytes, a.advance(8)) {
-        if (ahead != 0) ((__builtin_prefetch(b + ahead + 64 * V, 0, 3)), ...);
+      const std::uint8_t* const end = b + group / 8 * step_bytes;
+      do {  // a group is never empty; with a test at its head g++ 12 copies all sums in the loop
         step(acc, a, b);
-      }
+        b += step_bytes, a.advance(8);
+      } while (b != end);
       if constexpr (chains == 2) (add_row(acc[0][R], acc[1][R]), ...);
       const __m512 s[] = {scale(scales, V)...};
-      (scale_row(total[R], acc[0][R], s), ...);
+      (scale_row(total + R * nr, acc[0][R], s), ...);
     }
-    (store_row(total[R], job.y + (first + R) * job.stride,
+    (store_row(total + R * nr, job.y + (first + R) * job.stride,
                job.row_scale[(first + R) * job.row_scale_step], job),
      ...);
   }

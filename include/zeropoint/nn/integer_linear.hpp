@@ -90,37 +90,48 @@ class integer_linear : public integer_activations {
   }
 
   /// Quantizes x, with params that fit it or with those given, and multiplies. Returns what this
-  /// call added to counts().
-  template <class T, executor Executor>
-  activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
-                        const params* fixed, const Executor& ex) const {
-    const std::size_t blocks = (x.rows() + block.rows - 1) / block.rows;
-    detail::activation_codes<T> q(x, blocks, activations());
-    activation_counts counts;
-    if (fixed != nullptr) {
-      q.scales.assign(blocks, fixed->scale);
-      if (!q.zero_points.empty()) q.zero_points.assign(blocks, fixed->zero_point);
-      counts = q.template fill<false>(x, block, activations(), ex);
-    } else {
-      counts = q.template fill<true>(x, block, activations(), ex);
-    }
-    count(counts);
-    gemm(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()), weights_,
-         dequantization{.row_scales = q.scales,
-                        .column_scales = scales_,
-                        .bias = bias(),
-                        .row_zero_points = q.zero_points,
-                        .column_zero_points = zero_points_},
-         y, ex);
-    return counts;
-  }
+  /// call added to counts(). Kernels of unsigned rows get codes of the unsigned twin of a symmetric
+  /// scheme, 2^(bits-1) higher around a zero point that is as much higher: the same integers, and no
+  /// second pass over the rows to shift them.
   template <executor Executor>
   activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
                         const params* fixed, const Executor& ex) const {
     require_shapes(x, y);
     if (y.empty()) return {};
-    if (activations().is_signed) return run<std::int8_t>(x, y, block, fixed, ex);
-    return run<std::uint8_t>(x, y, block, fixed, ex);
+    const scheme& s = activations();
+    if (!s.is_signed) return run<std::uint8_t>(x, y, block, s, fixed, ex);
+    if (!s.is_symmetric() || kernel().a != kernels::operand::u8) {
+      return run<std::int8_t>(x, y, block, s, fixed, ex);
+    }
+    const scheme twin = s.as_unsigned();
+    if (fixed == nullptr) return run<std::uint8_t>(x, y, block, twin, nullptr, ex);
+    const params p{fixed->scale, twin.middle(), twin.qmin(), twin.qmax()};
+    return run<std::uint8_t>(x, y, block, twin, &p, ex);
+  }
+  template <class T, executor Executor>
+  activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
+                        const scheme& s, const params* fixed, const Executor& ex) const {
+    const std::size_t blocks = (x.rows() + block.rows - 1) / block.rows;
+    detail::activation_codes<T> q(x, blocks, s);
+    activation_counts counts;
+    if (fixed != nullptr) {
+      q.scales.assign(blocks, fixed->scale);
+      if (!q.zero_points.empty()) q.zero_points.assign(blocks, fixed->zero_point);
+      counts = q.template fill<false>(x, block, s, ex);
+    } else {
+      counts = q.template fill<true>(x, block, s, ex);
+    }
+    count(counts);
+    const std::span<const std::int32_t> zeros = q.zero_points;
+    const bool one_zero = s.is_symmetric() && !zeros.empty();
+    gemm(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()), weights_,
+         dequantization{.row_scales = q.scales,
+                        .column_scales = scales_,
+                        .bias = bias(),
+                        .row_zero_points = one_zero ? zeros.first(1) : zeros,
+                        .column_zero_points = zero_points_},
+         y, ex);
+    return counts;
   }
 
   /// The twin of run() with params that fit each `height` rows of x.
