@@ -10,117 +10,16 @@
 #include <zeropoint/nn/linear.hpp>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cmath>
-#include <iomanip>
 #include <map>
-#include <nlohmann/json.hpp>
 
-#include "measure.hpp"
+#include "findings.hpp"
 #include "peers/peer.hpp"
+#include "race.hpp"
 
 namespace {
 
 using namespace bench;
-using nlohmann::ordered_json;
-
-struct settings {
-  bool quick = false;
-  [[nodiscard]] int rounds() const { return quick ? 5 : 11; }
-  [[nodiscard]] double slot(bool cold) const { return (quick ? 0.6 : 1.0) * (cold ? 0.03 : 0.012); }
-};
-
-struct regime {
-  std::string name, unit;
-  double floor, goal, measured;
-};
-
-/// Everything that was found out, in order.
-struct findings {
-  std::vector<regime> regimes;
-  ordered_json peers = ordered_json::array();
-
-  void add(const std::string& name, const std::string& unit, double floor, double goal,
-           double measured) {
-    regimes.push_back({name, unit, floor, goal, measured});
-    std::cerr << std::fixed << std::setprecision(2) << name << ": " << measured << ' ' << unit
-              << "\n";
-  }
-};
-
-double geometric_mean(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double v : values) sum += std::log(v);
-  return values.empty() ? 0 : std::exp(sum / static_cast<double>(values.size()));
-}
-
-/// Competitors in turn, round by round.
-class race {
- public:
-  race(const settings& s, bool cold, double (*clock)() = &thread_seconds)
-      : rounds_(s.rounds()), slot_(s.slot(cold)), clock_(clock) {}
-  void enter(const std::string& name, std::function<void()> run) {
-    entries_.push_back({name, std::move(run), {}});
-  }
-  void run() {
-    for (int round = 0; round < rounds_; ++round) {
-      for (std::size_t i = 0; i < entries_.size(); ++i) {
-        entry& e = entries_[(i + static_cast<std::size_t>(round)) % entries_.size()];
-        e.seconds.push_back(timed(clock_, slot_, e.run));
-      }
-    }
-  }
-  /// Median over rounds of seconds of `slow` over seconds of `fast`.
-  [[nodiscard]] double ratio(const std::string& slow, const std::string& fast) const {
-    const auto &a = of(slow), &b = of(fast);
-    std::vector<double> ratios(a.size());
-    for (std::size_t i = 0; i < a.size(); ++i) ratios[i] = a[i] / b[i];
-    return median(ratios);
-  }
-
- private:
-  struct entry {
-    std::string name;
-    std::function<void()> run;
-    std::vector<double> seconds;
-  };
-  [[nodiscard]] const std::vector<double>& of(const std::string& name) const {
-    const auto found = std::find_if(entries_.begin(), entries_.end(),
-                                    [&](const entry& e) { return e.name == name; });
-    return found->seconds;
-  }
-  int rounds_;
-  double slot_;
-  double (*clock_)();
-  std::vector<entry> entries_;
-};
-
-/// The multiply-add limit of the kernel in use, as a competitor whose rounds cost `operations`.
-class limits {
- public:
-  limits() : peak_(peak_of(zp::kernels::best().name)), read_(std::size_t{192} << 20) {}
-  [[nodiscard]] bool has_peak() const { return peak_.run != nullptr; }
-  /// Enters "peak": a loop of as many multiply-adds as the product (rounded up to whole rounds).
-  void enter_peak(race& r, double operations) {
-    const auto rounds = static_cast<std::size_t>(operations / peak_.operations) + 1;
-    if (has_peak()) r.enter("peak", [this, rounds] { peak_.run(rounds); });
-  }
-  /// Enters "read": a streaming read of as many bytes, the next ones each time when cold.
-  void enter_read(race& r, std::size_t bytes, bool cold) {
-    bytes = std::min(bytes, read_.size());
-    r.enter("read", [this, bytes, cold] {
-      if (!cold || at_ + bytes > read_.size()) at_ = 0;
-      read_all(read_.data() + at_, bytes, zmm_);
-      at_ += bytes;
-    });
-  }
-
- private:
-  peak_loop peak_;
-  std::vector<std::byte> read_;
-  std::size_t at_ = 0;
-  bool zmm_ = zp::contains(zp::cpu_features(), zp::isa::avx512);
-};
 
 /// What one int8 product and its peers did.
 struct outcome {
@@ -368,76 +267,6 @@ void row_loops(const settings& o, findings& found) {
   }
 }
 
-std::string machine() {
-  return cpu_name() + ", kernel " + zp::kernels::best().name + ", baseline " + zp::baseline_name +
-         ", compiler " + __VERSION__;
-}
-
-const char* verdict(const regime& r) {
-  return r.measured >= r.goal ? "goal met" : r.measured >= r.floor ? "floor met" : "not met";
-}
-
-void write_table(std::ostream& out, const findings& found, bool markdown) {
-  const auto rule = [&](const char* text) { out << (markdown ? text : ""); };
-  std::size_t width = 0;
-  for (const regime& r : found.regimes) width = std::max(width, r.name.size());
-  rule("| ");
-  out << std::left << std::setw(static_cast<int>(width)) << "regime";
-  out << (markdown ? " | floor | goal | measured | unit | |\n|---|---|---|---|---|---|\n"
-                   : "  floor   goal  measured\n");
-  for (const regime& r : found.regimes) {
-    rule("| ");
-    out << std::left << std::setw(static_cast<int>(width)) << r.name << std::right << std::fixed
-        << std::setprecision(2);
-    if (markdown) {
-      out << " | " << r.floor << " | " << r.goal << " | " << r.measured << " | " << r.unit << " | "
-          << verdict(r) << " |\n";
-    } else {
-      out << std::setw(7) << r.floor << std::setw(7) << r.goal << std::setw(10) << r.measured
-          << "  " << std::left << std::setw(18) << r.unit << verdict(r) << '\n';
-    }
-  }
-}
-
-void write_markdown(const std::string& path, const findings& found, const settings& o) {
-  std::ofstream out(path);
-  out << "# Benchmarks\n\nWritten by `bench/run.sh" << (o.quick ? " --quick" : "")
-      << " --markdown docs/benchmarks.md`; nothing here is typed by hand. A number is a\nratio "
-         "within one process: medians over rounds in which all competitors take turns. Floors and\n"
-         "goals are this project's own.\n\nMachine: "
-      << machine() << ".\n\n## Regimes\n\n";
-  write_table(out, found, true);
-  out << "\n## Beside other libraries\n\nHow many times as fast we are. Integer results were "
-         "compared bit for bit.\n\n| peer | mode | shape | M | K | N | ratio |\n"
-         "|---|---|---|---|---|---|---|\n";
-  for (const auto& p : found.peers) {
-    out << "| " << p["peer"].get<std::string>() << " | " << p["mode"].get<std::string>() << " | "
-        << p["shape"].get<std::string>() << " | " << p["m"] << " | " << p["k"] << " | " << p["n"]
-        << " | " << std::fixed << std::setprecision(2) << p["ratio"].get<double>() << " |\n";
-  }
-  for (const std::string& one : missing_peers()) out << "\nSkipped: " << one << ".\n";
-  if (!out.flush()) throw std::runtime_error("cannot write " + path);
-}
-
-void write_json(const std::string& path, const findings& found) {
-  ordered_json all;
-  all["machine"] = machine();
-  for (const regime& r : found.regimes) {
-    all["regimes"].push_back({{"name", r.name},
-                              {"unit", r.unit},
-                              {"floor", r.floor},
-                              {"goal", r.goal},
-                              {"measured", r.measured},
-                              {"met_floor", r.measured >= r.floor},
-                              {"met_goal", r.measured >= r.goal}});
-  }
-  all["peers"] = found.peers;
-  all["skipped"] = missing_peers();
-  std::ofstream out(path);
-  out << all.dump(1) << '\n';
-  if (!out.flush()) throw std::runtime_error("cannot write " + path);
-}
-
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -459,9 +288,9 @@ int main(int argc, char** argv) try {
   row_loops(o, found);
 
   std::cout << machine() << "\n\n";
-  write_table(std::cout, found, false);
+  write_table(std::cout, found);
   if (!json.empty()) write_json(json, found);
-  if (!markdown.empty()) write_markdown(markdown, found, o);
+  if (!markdown.empty()) write_markdown(markdown, found, o.quick);
 } catch (const std::exception& problem) {
   std::cerr << "zp-regimes: " << problem.what() << '\n';
   return 1;
