@@ -1,7 +1,11 @@
 // zp-bench: products of 8-bit codes as fractions of their own limits.
 //
 //   zp-bench [--shapes=bench/shapes/gpt2.txt,...] [--m=1,8,32,128,512] [--kernels=avx512_vnni,...]
-//            [--weights=hot,cold] [--threads=1] [Google Benchmark's own flags]
+//            [--outputs=s32,f32,int4] [--weights=hot,cold] [--threads=1] [Google Benchmark's flags]
+//
+// Outputs s32 and f32 are int8 x int8; int4 is int8 x 4-bit weights in groups of 32 with float16
+// scales, to f32, and has a counter of its own:
+//   of_int8   how many times as fast as the int8 product to f32 beside it
 //
 // Each round times the product and, right beside it, the peak loop of the kernel and a streaming
 // read of as many bytes as the weights have; counters are medians of the ratios of one round:
@@ -12,26 +16,13 @@
 // truth. Cold weights: the calls walk through copies, 192 MB in all, so that they come from memory.
 #include <benchmark/benchmark.h>
 
-#include <zeropoint/gemm/gemm.hpp>
-
-#include <cstdio>
-#include <fstream>
-#include <iostream>
-#include <memory>
-#include <random>
-#include <sstream>
-#include <string>
-
-#include "peaks.hpp"
-
-namespace zp = zeropoint;
+#include "measure.hpp"
 
 namespace {
 
-struct shape {
-  std::string name;
-  std::size_t k = 0, n = 0;
-};
+namespace zp = zeropoint;
+using namespace bench;
+
 struct options {
   std::vector<std::string> shapes{"bench/shapes/gpt2.txt"}, kernels, weights{"hot"},
       outputs{"s32", "f32"};
@@ -46,106 +37,27 @@ std::vector<std::string> split(const std::string& text) {
   return parts;
 }
 
-std::vector<shape> read_shapes(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) {
-    std::cerr << "zp-bench: cannot open " << path << '\n';
-    std::exit(2);
-  }
-  std::vector<shape> shapes;
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream fields(line.substr(0, line.find('#')));
-    shape s;
-    if (fields >> s.name >> s.k >> s.n) shapes.push_back(s);
-  }
-  return shapes;
-}
-
-/// One product with everything it needs; cold weights are several copies.
-class product {
- public:
-  product(std::size_t m, shape s, const zp::kernels::kernel& kernel, bool to_float, bool cold)
-      : m_(m), shape_(s), to_float_(to_float), a_(m * s.k), scales_(m + 2 * s.n, 0.01f) {
-    std::mt19937_64 g(1);
-    for (auto& x : a_) x = static_cast<std::int8_t>(g() % 255 - 127);
-    std::vector<std::int8_t> w(s.n * s.k);
-    for (auto& x : w) x = static_cast<std::int8_t>(g() % 255 - 127);
-    const auto packed = zp::pack(zp::matrix_view<const std::int8_t>(w.data(), s.n, s.k), kernel);
-    const std::size_t copies = cold ? cold_bytes / packed.bytes() + 1 : 1;
-    weights_.assign(copies, packed);
-    out_ = zp::aligned_buffer<std::int32_t>(m * s.n);
-    float_out_ = zp::aligned_buffer<float>(to_float ? m * s.n : 0);
-  }
-
-  template <class Executor>
-  void run(const Executor& ex) {
-    const zp::packed_weights& w = weights_[next_++ % weights_.size()];
-    const zp::matrix_view<const std::int8_t> a(a_.data(), m_, shape_.k);
-    if (!to_float_) {
-      return zp::gemm(a, w, zp::matrix_view<std::int32_t>(out_.data(), m_, shape_.n), ex);
-    }
-    const std::span<const float> all(scales_);
-    const zp::dequantization d{all.first(m_), all.subspan(m_, shape_.n),
-                               all.subspan(m_ + shape_.n, shape_.n)};
-    zp::gemm(a, w, d, zp::matrix_view<float>(float_out_.data(), m_, shape_.n), ex);
-  }
-  [[nodiscard]] double operations() const {
-    return 2.0 * static_cast<double>(m_) * static_cast<double>(shape_.k * shape_.n);
-  }
-  /// What one call reads of the weights, and the bytes a fair streaming read cycles through.
-  [[nodiscard]] std::size_t bytes() const { return shape_.k * shape_.n; }
-  [[nodiscard]] std::size_t footprint() const {
-    return weights_.size() == 1 ? bytes() : cold_bytes;
-  }
-
- private:
-  static constexpr std::size_t cold_bytes = 192u << 20;
-  std::size_t m_;
-  shape shape_;
-  bool to_float_;
-  std::vector<std::int8_t> a_;
-  std::vector<float> scales_;
-  std::vector<zp::packed_weights> weights_;
-  zp::aligned_buffer<std::int32_t> out_;
-  zp::aligned_buffer<float> float_out_;
-  std::size_t next_ = 0;
-};
-
-/// Seconds per call of f, called until a slot of `slot` seconds is full.
-template <class Clock, class F>
-double timed(Clock clock, double slot, F&& f) {
-  std::size_t calls = 0, batch = 1;
-  const double start = clock();
-  double now = start;
-  while (now - start < slot) {
-    for (std::size_t i = 0; i < batch; ++i) f();
-    calls += batch;
-    now = clock();
-    if (now - start < slot / 16) batch *= 2;
-  }
-  return (now - start) / static_cast<double>(calls);
-}
-
 void measure(benchmark::State& state, std::size_t m, const shape& s,
-             const zp::kernels::kernel& kernel, bool to_float, bool cold, int threads) {
-  product p(m, s, kernel, to_float, cold);
+             const zp::kernels::kernel& kernel, output to, bool cold, int threads) {
+  product p(m, s, kernel, to, cold);
+  std::unique_ptr<product> int8;  // what 4-bit weights are compared with
+  if (to == output::int4) int8 = std::make_unique<product>(m, s, kernel, output::f32, cold);
   const bench::peak_loop peak = bench::peak_of(kernel.name);
   const bool zmm = zp::contains(zp::cpu_features(), zp::isa::avx512);
   std::vector<std::byte> buffer(p.footprint(), std::byte{1});
   const double slot = cold ? 0.03 : 0.008;
   auto* clock = threads == 1 ? &bench::thread_seconds : &bench::wall_seconds;
   std::size_t at = 0;
-  std::vector<double> gops, of_peak, of_read, read_rate, peak_rate;
-  for (auto _ : state) {
-    double seconds = 0;
-    if (threads == 1) {
-      seconds = timed(clock, slot, [&] { p.run(zp::serial{}); });
-    } else {
+  std::vector<double> gops, of_peak, of_read, of_int8, read_rate, peak_rate;
+  const auto seconds_of = [&](product& one) {
 #if defined(_OPENMP)
-      const zp::openmp ex(threads);
-      seconds = timed(clock, slot, [&] { p.run(ex); });
+    if (threads != 1) return timed(clock, slot, [&] { one.run(zp::openmp(threads)); });
 #endif
-    }
+    return timed(clock, slot, [&] { one.run(zp::serial{}); });
+  };
+  for (auto _ : state) {
+    const double seconds = seconds_of(p);
+    if (int8) of_int8.push_back(seconds_of(*int8) / seconds);
     // A read of the same number of bytes: all of them when hot, the next piece when cold.
     const double read = timed(clock, slot, [&] {
       const std::size_t piece = std::min(p.bytes(), buffer.size());
@@ -166,6 +78,7 @@ void measure(benchmark::State& state, std::size_t m, const shape& s,
   state.counters["GOPS"] = bench::median(gops);
   state.counters["of_peak"] = bench::median(of_peak);
   state.counters["of_read"] = bench::median(of_read);
+  if (int8) state.counters["of_int8"] = bench::median(of_int8);
   state.counters["peak_GOPS"] = bench::median(peak_rate);
   state.counters["read_GBps"] = bench::median(read_rate);
 }
@@ -181,15 +94,17 @@ void add_benchmarks(const options& o) {
       for (const shape& s : read_shapes(file)) {
         for (const std::string& m : o.m) {
           for (const std::string& weights : o.weights) {
-            for (const std::string& output : o.outputs) {
-              const std::string name = "gemm/" + std::string(kernel->name) + "/s8s8" + output +
-                                       "/" + weights + "/m:" + m + "/k:" + std::to_string(s.k) +
+            for (const std::string& to_name : o.outputs) {
+              const output to = output_of(to_name);
+              const std::string name = "gemm/" + std::string(kernel->name) + "/" +
+                                       (to == output::int4 ? "s8s4f32" : "s8s8" + to_name) + "/" +
+                                       weights + "/m:" + m + "/k:" + std::to_string(s.k) +
                                        "/n:" + std::to_string(s.n);
               const std::size_t rows = std::stoul(m);
               benchmark::RegisterBenchmark(name.c_str(),
                                            [=](benchmark::State& state) {
-                                             measure(state, rows, s, *kernel, output == "f32",
-                                                     weights == "cold", o.threads);
+                                             measure(state, rows, s, *kernel, to, weights == "cold",
+                                                     o.threads);
                                            })
                   ->UseManualTime()
                   ->Iterations(15)
@@ -200,14 +115,6 @@ void add_benchmarks(const options& o) {
       }
     }
   }
-}
-
-std::string cpu_name() {
-  std::ifstream in("/proc/cpuinfo");
-  for (std::string line; std::getline(in, line);) {
-    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
-  }
-  return "unknown";
 }
 
 /// Takes our own flags out of argv.

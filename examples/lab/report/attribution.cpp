@@ -86,18 +86,14 @@ std::string check_of(const attribution_study& a, int width) {
   return text;
 }
 
-json estimate_json(const estimate& e) {
-  return {{"mean", number(e.mean)}, {"se", number(e.se)}};
-}
-
 json sources_json(const std::array<estimate, error_sources>& parts, const estimate& all) {
   json j;
   for (std::size_t c = 0; c < error_sources; ++c) {
     std::string key(name(static_cast<error_source>(c)));
     std::replace(key.begin(), key.end(), ' ', '_');
-    j[key] = estimate_json(parts[c]);
+    j[key] = json_of(parts[c]);
   }
-  j["all"] = estimate_json(all);
+  j["all"] = json_of(all);
   return j;
 }
 
@@ -154,7 +150,7 @@ std::string json_of(const attribution_study& a) {
     all["layers"].push_back({{"name", l.name},
                              {"kl", sources_json(l.kl, l.total_kl)},
                              {"loss", sources_json(l.loss, l.total_loss)},
-                             {"shared_kl", estimate_json(l.shared_kl)}});
+                             {"shared_kl", json_of(l.shared_kl)}});
   }
   if (a.sensitivity.empty()) return dump(all, 1) + "\n";
   const auto add = [&](const std::string& name, const measurement& m) {

@@ -98,10 +98,6 @@ std::string verdict(const budget_study& b) {
          grouped(uniform->bytes) + " bytes,\n  KL " + with_error(uniform->kl) + ".\n";
 }
 
-json json_of(const estimate& e) {
-  return {{"mean", number(e.mean)}, {"se", number(e.se)}};
-}
-
 json layers_of(const budget_study& b) {
   json all = json::array();
   for (std::size_t l = 0; l < b.layers.size(); ++l) {

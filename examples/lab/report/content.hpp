@@ -66,7 +66,4 @@ struct code_span {
 };
 [[nodiscard]] code_span usual_codes(const grid_histogram& h);
 
-/// What a table or chart calls a number: "-" when it is not finite.
-[[nodiscard]] std::string decibels(double db);
-
 }  // namespace lab

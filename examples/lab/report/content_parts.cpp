@@ -6,10 +6,6 @@
 
 namespace lab {
 
-std::string decibels(double db) {
-  return std::isfinite(db) ? format("%.1f", db) : "-";
-}
-
 const std::vector<std::string>& channel_classes() {
   static const std::vector<std::string> names = {"dead",   "below 1/2", "1/2 to 1", "1 to 2",
                                                  "2 to 6", "6 to 16",   "16 to 64", "64 and more"};

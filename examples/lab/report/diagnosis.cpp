@@ -10,10 +10,6 @@ namespace lab {
 
 namespace {
 
-std::string decibels(double db) {
-  return std::isfinite(db) ? format("%7.1f", db) : format("%7s", "-");
-}
-
 std::string channels_text(const input_shape& s) {
   std::string text;
   for (const std::size_t j : s.outlier_channels(4)) text += " " + std::to_string(j);
@@ -22,16 +18,16 @@ std::string channels_text(const input_shape& s) {
 
 std::string line_of(const layer_diagnosis& l, int width) {
   std::string line = format("%-*s", width, l.name.c_str());
-  line += l.weight.count == 0 ? format("%7s", "-") : decibels(l.weight.sqnr_db());
+  line += l.weight.count == 0 ? format("%7s", "-") : decibels(l.weight.sqnr_db(), 7);
   if (l.input.count == 0) {
     line += format("%7s%9s%9s%7s", "-", "-", "-", "-");
   } else {
     const double error = l.input.error();
-    line += decibels(l.input.sqnr_db()) + format("%9.4f", 100 * l.input.clipped_fraction());
+    line += decibels(l.input.sqnr_db(), 7) + format("%9.4f", 100 * l.input.clipped_fraction());
     line += format("%9.1f", error > 0 ? 100 * l.input.clipping_error / error : 0.0);
     line += format("%7zu", l.input.levels.size());
   }
-  line += decibels(l.local.sqnr_db()) + decibels(l.propagated.sqnr_db());
+  line += decibels(l.local.sqnr_db(), 7) + decibels(l.propagated.sqnr_db(), 7);
   line +=
       format("%8.1f%7.1f%9.1f", l.shape.channel_ratio(), l.shape.token_ratio(), l.shape.kurtosis());
   line += format("%6zu ", l.shape.dead_channels());

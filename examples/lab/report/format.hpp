@@ -12,4 +12,10 @@ namespace lab {
 /// 1234567 -> "1,234,567"
 [[nodiscard]] std::string grouped(std::uint64_t n);
 
+/// Decibels with `digits` behind the point in at least `width` characters; "-" when not finite.
+[[nodiscard]] std::string decibels(double db, int width = 0, int digits = 1);
+
+/// The words of a text on lines of at most 100 characters, all but the first indented.
+[[nodiscard]] std::string wrapped(const std::string& text, const char* indent = "");
+
 }  // namespace lab

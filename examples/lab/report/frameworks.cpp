@@ -13,9 +13,6 @@ std::string shared(const framework_difference& f) {
   if (f.group == 0) return "channel";
   return f.group == 1 ? "tensor" : "group " + std::to_string(f.group);
 }
-std::string decibels(double db) {
-  return std::isfinite(db) ? format("%9.3f", db) : format("%9s", "-");
-}
 
 }  // namespace
 
@@ -36,7 +33,7 @@ std::string text_of(std::span<const framework_difference> rows) {
                100 * static_cast<double>(f.differ) / static_cast<double>(f.values),
                grouped(f.by_range).c_str(), grouped(f.by_saturation).c_str(),
                grouped(f.by_rounding).c_str());
-    text += decibels(f.sqnr_db()) + decibels(f.own_sqnr_db()) + "\n";
+    text += decibels(f.sqnr_db(), 9, 3) + decibels(f.own_sqnr_db()) + "\n";
   }
   return text;
 }

@@ -51,6 +51,10 @@ json number(double x) {
   return std::isfinite(x) ? json(x) : json(nullptr);
 }
 
+json json_of(const estimate& e) {
+  return {{"mean", number(e.mean)}, {"se", number(e.se)}};
+}
+
 json protocol_of(const study& s) {
   const lab::protocol& p = s.protocol;
   return {{"name", name(p.rule)},

@@ -1,6 +1,7 @@
 // What every JSON report shares.
 #pragma once
 
+#include <lab/experiments/attribution.hpp>
 #include <lab/report/study.hpp>
 
 #include <nlohmann/json.hpp>
@@ -11,6 +12,8 @@ using json = nlohmann::ordered_json;
 
 /// null when it is not finite.
 [[nodiscard]] json number(double x);
+/// Mean and standard error.
+[[nodiscard]] json json_of(const estimate& e);
 /// Rule, window, texts and their hashes.
 [[nodiscard]] json protocol_of(const study& s);
 /// What the model is and what computed it.

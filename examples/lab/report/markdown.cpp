@@ -1,6 +1,7 @@
 // Tables padded to columns, so that they can be read as they are.
 #include <lab/io/error.hpp>
 #include <lab/report/content.hpp>
+#include <lab/report/format.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -33,22 +34,6 @@ std::string text_of(const paragraph& p) {
   std::string text;
   for (const words& w : p) text += w.is_name ? code(w.text) : plain(w.text);
   return text;
-}
-
-/// Lines of at most 100 columns, broken at spaces.
-std::string wrapped(const std::string& text) {
-  std::string result, line;
-  for (std::size_t begin = 0; begin < text.size();) {
-    const std::size_t end = std::min(text.find(' ', begin), text.size());
-    if (!line.empty() && line.size() + 1 + (end - begin) > 100) {
-      result += line + "\n";
-      line.clear();
-    }
-    if (!line.empty()) line += ' ';
-    line += text.substr(begin, end - begin);
-    begin = end + 1;
-  }
-  return result + line + "\n";
 }
 
 /// Characters, not bytes.

@@ -23,22 +23,18 @@ json histogram_of(const grid_histogram& h) {
           {"after_ordinary_channels", h.after_ordinary}};
 }
 
-json estimate_of(const estimate& e) {
-  return {{"mean", number(e.mean)}, {"se", number(e.se)}};
-}
-
 json attribution_of(const page& p) {
   json all = json::array();
   for (const layer_attribution& a : p.attribution) {
     json layer = {{"name", a.name}, {"loss", json::object()}, {"kl", json::object()}};
     for (std::size_t k = 0; k < error_sources; ++k) {
       const std::string source(name(static_cast<error_source>(k)));
-      layer["loss"][source] = estimate_of(a.loss[k]);
-      layer["kl"][source] = estimate_of(a.kl[k]);
+      layer["loss"][source] = json_of(a.loss[k]);
+      layer["kl"][source] = json_of(a.kl[k]);
     }
-    layer["total_loss"] = estimate_of(a.total_loss);
-    layer["total_kl"] = estimate_of(a.total_kl);
-    layer["shared_kl"] = estimate_of(a.shared_kl);
+    layer["total_loss"] = json_of(a.total_loss);
+    layer["total_kl"] = json_of(a.total_kl);
+    layer["shared_kl"] = json_of(a.shared_kl);
     all.push_back(std::move(layer));
   }
   return all;

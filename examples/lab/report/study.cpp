@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <sstream>
 
 namespace lab {
 
@@ -19,22 +18,11 @@ std::string fitting(double x, int width, int digits, bool sign = false) {
   return sign ? format("%+*.0e", width, x) : format("%*.0e", width, x);
 }
 
-/// Words of a paragraph on lines of at most 100 columns.
-std::string wrapped(const std::string& paragraph) {
-  std::string text, line;
-  std::istringstream words(paragraph);
-  for (std::string word; words >> word;) {
-    if (!line.empty() && line.size() + 1 + word.size() > 100) {
-      text += line + "\n";
-      line = "  " + word;
-    } else {
-      line += (line.empty() ? "" : " ") + word;
-    }
-  }
-  return text + line + "\n";
+std::string paragraph_of(const std::string& text) {
+  return wrapped(text, "  ");
 }
 
-std::string megabytes(std::uint64_t bytes) {
+std::string megabytes_column(std::uint64_t bytes) {
   return fitting(static_cast<double>(bytes) * 1e-6, 7, 2);
 }
 
@@ -49,7 +37,7 @@ std::string line_of(const measurement& m, int width) {
   line += reference ? none(9) : fitting(m.kl, 9, 6);
   line += reference ? none(8) : fitting(100 * m.top1, 8, 2);
   line += m.scheme.starts_with("w8a8") ? fitting(100 * m.clipped, 8, 4) : none(8);
-  return line + megabytes(m.weight_bytes) + megabytes(m.weight_bytes_memory) +
+  return line + megabytes_column(m.weight_bytes) + megabytes_column(m.weight_bytes_memory) +
          fitting(m.seconds, 7, 1);
 }
 
@@ -70,33 +58,34 @@ std::string calibration_of(const protocol& p) {
 std::string heading_of(const study& s) {
   const lab::protocol& p = s.protocol;
   std::string text =
-      wrapped(s.model + ", " + s.variant + ": " + s.family + ", " + grouped(s.parameters) +
-              " parameters, " + grouped(s.linear_parameters) + " of them in " +
-              std::to_string(s.linears) + " linear layers");
+      paragraph_of(s.model + ", " + s.variant + ": " + s.family + ", " + grouped(s.parameters) +
+                   " parameters, " + grouped(s.linear_parameters) + " of them in " +
+                   std::to_string(s.linears) + " linear layers");
   if (!s.planted.empty()) {
     std::string channels;
     for (const std::size_t j : s.planted) channels += " " + std::to_string(j);
-    text += wrapped("synthetic: norms scale channels" + channels +
-                    " up, the weights behind them down; the float function is the same, the "
-                    "activations are not (SmoothQuant run backwards)");
+    text += paragraph_of("synthetic: norms scale channels" + channels +
+                         " up, the weights behind them down; the float function is the same, the "
+                         "activations are not (SmoothQuant run backwards)");
   }
-  text +=
-      wrapped("protocol " + std::string(name(p.rule)) + ": window " + std::to_string(p.window) +
-              ", stride " + std::to_string(p.stride) + ", " +
-              (p.bos ? "BOS " + std::to_string(*p.bos) + " once before the text" : "no BOS") +
-              "; " + grouped(p.scored) + " tokens scored in " + grouped(p.windows) + " windows");
-  text += wrapped("text " + p.text + ", " +
-                  (p.joined ? "lines joined as the HuggingFace dataset does" : "as it is") +
-                  "; FNV-1a 64 of the file " + p.text_hash + ", of the ids " + p.ids_hash);
+  text += paragraph_of(
+      "protocol " + std::string(name(p.rule)) + ": window " + std::to_string(p.window) +
+      ", stride " + std::to_string(p.stride) + ", " +
+      (p.bos ? "BOS " + std::to_string(*p.bos) + " once before the text" : "no BOS") + "; " +
+      grouped(p.scored) + " tokens scored in " + grouped(p.windows) + " windows");
+  text += paragraph_of("text " + p.text + ", " +
+                       (p.joined ? "lines joined as the HuggingFace dataset does" : "as it is") +
+                       "; FNV-1a 64 of the file " + p.text_hash + ", of the ids " + p.ids_hash);
   if (p.calibration_tokens > 0) {
-    text += wrapped("calibration " + calibration_of(p));
+    text += paragraph_of("calibration " + calibration_of(p));
   }
   if (!s.outlier_layer.empty()) {
-    text += wrapped("outliers: the largest channel is " + format("%.1f", s.outlier_ratio) +
-                    " times the median channel in the input of " + s.outlier_layer);
+    text += paragraph_of("outliers: the largest channel is " + format("%.1f", s.outlier_ratio) +
+                         " times the median channel in the input of " + s.outlier_layer);
   }
-  text += wrapped("float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel +
-                  ", " + std::to_string(s.threads) + (s.threads == 1 ? " thread" : " threads"));
+  text +=
+      paragraph_of("float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel +
+                   ", " + std::to_string(s.threads) + (s.threads == 1 ? " thread" : " threads"));
   return text;
 }
 
@@ -113,9 +102,9 @@ std::string text_of(const study& s) {
   for (const measurement& m : s.rows) text += line_of(m, width) + "\n";
   for (const measurement& m : s.rows) {
     if (m.demoted == 0) continue;
-    text +=
-        wrapped(m.scheme + ": " + std::to_string(m.demoted) + " of " + std::to_string(s.linears) +
-                " layers left their calibrated range too often and went over to a scale per token");
+    text += paragraph_of(
+        m.scheme + ": " + std::to_string(m.demoted) + " of " + std::to_string(s.linears) +
+        " layers left their calibrated range too often and went over to a scale per token");
   }
   return text;
 }

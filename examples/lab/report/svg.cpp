@@ -8,14 +8,14 @@ namespace lab {
 namespace {
 
 /// One decimal, none when it is zero.
-std::string number(double x) {
+std::string short_number(double x) {
   std::string text = format("%.1f", x);
   if (text.ends_with(".0")) text.resize(text.size() - 2);
   return text == "-0" ? "0" : text;
 }
 
 std::string attribute(const char* name, double value) {
-  return format(" %s=\"%s\"", name, number(value).c_str());
+  return format(" %s=\"%s\"", name, short_number(value).c_str());
 }
 
 std::string style_of(std::string_view style) {
@@ -51,8 +51,8 @@ std::string escaped(std::string_view text) {
 }
 
 svg::svg(double width, double height, std::string_view title, std::string_view description) {
-  body_ = "<svg role=\"img\" viewBox=\"0 0 " + number(width) + " " + number(height) + "\"" +
-          attribute("width", width) + attribute("height", height) +
+  body_ = "<svg role=\"img\" viewBox=\"0 0 " + short_number(width) + " " + short_number(height) +
+          "\"" + attribute("width", width) + attribute("height", height) +
           " xmlns=\"http://www.w3.org/2000/svg\">\n<title>" + escaped(title) + "</title><desc>" +
           escaped(description) + "</desc>\n";
 }
@@ -86,7 +86,7 @@ void svg::circle(double x, double y, double radius, std::string_view style, std:
 void svg::polyline(std::span<const point> points, std::string_view style) {
   if (points.empty()) return;
   body_ += "<polyline" + style_of(style) + " points=\"";
-  for (const auto& [x, y] : points) body_ += number(x) + "," + number(y) + " ";
+  for (const auto& [x, y] : points) body_ += short_number(x) + "," + short_number(y) + " ";
   body_.back() = '"';
   body_ += "/>\n";
 }
@@ -94,7 +94,8 @@ void svg::polyline(std::span<const point> points, std::string_view style) {
 void svg::combs(std::span<const double> xs, double y1, double y2, std::string_view style) {
   if (xs.empty()) return;
   body_ += "<path" + style_of(style) + " d=\"";
-  for (const double x : xs) body_ += "M" + number(x) + " " + number(y1) + "V" + number(y2);
+  for (const double x : xs)
+    body_ += "M" + short_number(x) + " " + short_number(y1) + "V" + short_number(y2);
   body_ += "\"/>\n";
 }
 

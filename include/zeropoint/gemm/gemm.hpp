@@ -24,14 +24,31 @@ concept code8 = std::is_same_v<std::remove_const_t<T>, std::int8_t> ||
 
 namespace detail {
 
+/// a [m, k] times weights [n, k] into out [m, n] that shares no bytes with a.
+template <class A, class Out>
+void require_shapes(matrix_view<const A> a, std::size_t n, std::size_t k, matrix_view<Out> out) {
+  const std::size_t m = a.rows();
+  ZP_REQUIRE(a.cols() == k, "gemm: a has ", a.cols(), " columns, the packed weights have k = ", k);
+  ZP_REQUIRE(out.rows() == m && out.cols() == n, "gemm: the output is ", out.rows(), " x ",
+             out.cols(), ", expected ", m, " x ", n);
+  if (a.empty() || out.empty()) return;
+  const auto* a_begin = reinterpret_cast<const std::byte*>(a.data());
+  const auto* a_end = a_begin + ((m - 1) * a.stride() + k) * sizeof(A);
+  const auto* out_begin = reinterpret_cast<const std::byte*>(out.data());
+  const auto* out_end = out_begin + ((m - 1) * out.stride() + n) * sizeof(Out);
+  const std::less<const std::byte*> before;
+  ZP_REQUIRE(!before(a_begin, out_end) || !before(out_begin, a_end),
+             "gemm: the output overlaps a: bytes ", static_cast<const void*>(out_begin), " .. ",
+             static_cast<const void*>(out_end), " and ", static_cast<const void*>(a_begin), " .. ",
+             static_cast<const void*>(a_end));
+}
+
 /// Everything that is checked about one multiplication, before any of it runs.
 template <class A, class Out>
 void require_product(matrix_view<const A> a, const packed_weights& w, const dequantization& d,
                      matrix_view<Out> out) {
   const std::size_t m = a.rows(), n = w.n(), k = w.k();
-  ZP_REQUIRE(a.cols() == k, "gemm: a has ", a.cols(), " columns, the packed weights have k = ", k);
-  ZP_REQUIRE(out.rows() == m && out.cols() == n, "gemm: the output is ", out.rows(), " x ",
-             out.cols(), ", expected ", m, " x ", n);
+  require_shapes(a, n, k, out);
   const auto require_size = [](std::size_t size, std::size_t full, const char* what) {
     ZP_REQUIRE(size <= 1 || size == full, "gemm: ", size, " ", what, ", expected 0, 1 or ", full);
   };
@@ -52,16 +69,6 @@ void require_product(matrix_view<const A> a, const packed_weights& w, const dequ
   ZP_REQUIRE(k <= max_depth(a_max, w_max), "gemm: k = ", k, " exceeds ", max_depth(a_max, w_max),
              ", the largest depth whose sums of products up to ", a_max, " * ", w_max,
              " fit 32 bits");
-  if (a.empty() || out.empty()) return;
-  const auto* a_begin = reinterpret_cast<const std::byte*>(a.data());
-  const auto* a_end = a_begin + ((m - 1) * a.stride() + k) * sizeof(A);
-  const auto* out_begin = reinterpret_cast<const std::byte*>(out.data());
-  const auto* out_end = out_begin + ((m - 1) * out.stride() + n) * sizeof(Out);
-  const std::less<const std::byte*> before;
-  ZP_REQUIRE(!before(a_begin, out_end) || !before(out_begin, a_end),
-             "gemm: the output overlaps a: bytes ", static_cast<const void*>(out_begin), " .. ",
-             static_cast<const void*>(out_end), " and ", static_cast<const void*>(a_begin), " .. ",
-             static_cast<const void*>(a_end));
 }
 
 /// One multiplication: what does not change between its panels and row blocks.
@@ -135,35 +142,20 @@ struct product {
     w.format().multiply(job);
   }
 
-  /// Blocks of rows; in each, first the rows are prepared, then all panels pass over them. Tasks of
-  /// the executor are panels, split further by rows where there are few of them.
+  /// Blocks of rows; in each, first the rows are prepared, then all panels pass over them.
   template <class Executor>
   void run(const Executor& ex) const {
-    const std::size_t mr = w.format().mr, wanted = 4 * ex.concurrency();
+    const std::size_t mr = w.format().mr;
     for (std::size_t first = 0; first < a.rows(); first += rows.block) {
       const std::size_t count = a.rows() - first < rows.block ? a.rows() - first : rows.block;
-      const std::size_t splits =
-          ex.concurrency() == 1 || w.panels() >= wanted ? 1 : (wanted - 1) / w.panels() + 1;
-      const std::size_t part = ((count + splits - 1) / splits + mr - 1) / mr * mr;
-      const std::size_t parts = (count + part - 1) / part;
-      if (rows.copied)
-        in_parts(ex, count, mr,
+      if (rows.copied) {
+        in_parts(ex, count, rows.stride, mr,
                  [&](std::size_t at, std::size_t some) { prepare(first + at, some, at); });
-      ex(parts * w.panels(), [&](std::size_t task) {
-        const std::size_t at = task % parts * part, some = count - at < part ? count - at : part;
-        multiply(task / parts, first + at, some, at);
+      }
+      over_panels(ex, w.panels(), count, mr, [&](std::size_t p, std::size_t at, std::size_t some) {
+        multiply(p, first + at, some, at);
       });
     }
-  }
-
-  /// `count` rows in one piece, or in pieces for the executor where they are worth a fork.
-  template <class Executor, class F>
-  void in_parts(const Executor& ex, std::size_t count, std::size_t mr, F&& f) const {
-    constexpr std::size_t worth_a_fork = 64 * 1024;
-    if (ex.concurrency() == 1 || count * rows.stride < worth_a_fork) return f(0, count);
-    const std::size_t part = (count / ex.concurrency() + mr) / mr * mr;
-    ex((count + part - 1) / part,
-       [&](std::size_t i) { f(i * part, count - i * part < part ? count - i * part : part); });
   }
 };
 

@@ -40,25 +40,61 @@ struct row_plan {
   [[nodiscard]] std::size_t scratch_bytes() const noexcept { return copied ? block * stride : 0; }
 };
 
-[[nodiscard]] inline row_plan plan_rows(std::size_t m, std::size_t a_stride, bool is_signed,
-                                        const packed_weights& w) {
+/// 8 rows that lie a multiple of 2 KB apart fill the 8 ways of two or four sets of a 32 KB L1.
+[[nodiscard]] constexpr bool rows_collide(std::size_t m, std::size_t stride) noexcept {
+  return m >= 4 && stride % 2048 == 0;
+}
+
+/// Blocks of m rows for tiles of mr; rows of `bytes` bytes where they are copied, otherwise that far
+/// apart.
+[[nodiscard]] constexpr row_plan plan_block(std::size_t m, bool copied, std::size_t bytes,
+                                            std::size_t mr) noexcept {
   constexpr std::size_t resident = 256 * 1024;
-  const kernels::operand operand = w.kernel().a;
-  const bool same_type =
-      operand != kernels::operand::s16 && is_signed == (operand == kernels::operand::s8);
-  // 8 rows that lie a multiple of 2 KB apart fill the 8 ways of two or four sets of a 32 KB L1.
-  const bool collide = m >= 4 && a_stride % 2048 == 0;
-  row_plan plan;
-  plan.copied = !same_type || w.k() != w.padded_k() || collide;
-  plan.stride = a_stride;
-  if (plan.copied) {
-    const std::size_t lines = (w.padded_k() * kernels::operand_bytes(operand) + 63) / 64;
+  row_plan plan{copied, bytes, 0};
+  if (copied) {
+    const std::size_t lines = (bytes + 63) / 64;
     plan.stride = 64 * (lines + (lines % 2 == 0 ? 1 : 0));
   }
-  const std::size_t mr = w.format().mr, fit = resident / (plan.stride == 0 ? 1 : plan.stride);
+  const std::size_t fit = resident / (plan.stride == 0 ? 1 : plan.stride);
   plan.block = fit < 4 * mr ? 4 * mr : fit / mr * mr;
   if (plan.block > m) plan.block = m;
   return plan;
+}
+
+[[nodiscard]] inline row_plan plan_rows(std::size_t m, std::size_t a_stride, bool is_signed,
+                                        const packed_weights& w) {
+  const kernels::operand operand = w.kernel().a;
+  const bool same_type =
+      operand != kernels::operand::s16 && is_signed == (operand == kernels::operand::s8);
+  const bool copied = !same_type || w.k() != w.padded_k() || rows_collide(m, a_stride);
+  const std::size_t bytes = copied ? w.padded_k() * kernels::operand_bytes(operand) : a_stride;
+  return plan_block(m, copied, bytes, w.format().mr);
+}
+
+/// f(first, count) for `count` rows of `bytes` bytes in one piece, or in pieces of whole tiles for
+/// the executor where they are worth a fork.
+template <class Executor, class F>
+void in_parts(const Executor& ex, std::size_t count, std::size_t bytes, std::size_t mr, F&& f) {
+  constexpr std::size_t worth_a_fork = 64 * 1024;
+  if (ex.concurrency() == 1 || count * bytes < worth_a_fork) return f(std::size_t{0}, count);
+  const std::size_t part = (count / ex.concurrency() + mr) / mr * mr;
+  ex((count + part - 1) / part,
+     [&](std::size_t i) { f(i * part, count - i * part < part ? count - i * part : part); });
+}
+
+/// f(p, first, count) for every panel p and piece of `count` rows: tasks of the executor are panels,
+/// split further by rows, in whole tiles of mr, where there are few of them.
+template <class Executor, class F>
+void over_panels(const Executor& ex, std::size_t panels, std::size_t count, std::size_t mr, F&& f) {
+  const std::size_t wanted = 4 * ex.concurrency();
+  const std::size_t splits =
+      ex.concurrency() == 1 || panels >= wanted ? 1 : (wanted - 1) / panels + 1;
+  const std::size_t part = ((count + splits - 1) / splits + mr - 1) / mr * mr;
+  const std::size_t parts = (count + part - 1) / part;
+  ex(parts * panels, [&](std::size_t task) {
+    const std::size_t at = task % parts * part;
+    f(task / parts, at, count - at < part ? count - at : part);
+  });
 }
 
 /// rowsum - k * z for each row, negated: the row factor of the weights' zero points.

@@ -4,6 +4,7 @@
 // Tiles of 6 x 16 outputs: 12 accumulators, 2 registers of b, 1 broadcast, 1 product.
 #pragma once
 
+#include <zeropoint/kernels/int4_avx2.hpp>
 #include <zeropoint/kernels/kernel.hpp>
 
 #if ZP_X86
@@ -151,7 +152,7 @@ ZP_ISA inline void prepare(const prepare_job& job) {
 }
 
 inline constexpr panel_format formats[] = {{6, 16, &multiply<2, 6>}};
-inline constexpr kernel table{"avx2", isa::avx2_fma, operand::s16, 2, &prepare, formats, 1};
+inline constexpr kernel table{"avx2", isa::avx2_fma, operand::s16, 2, &prepare, formats, 1, &int4};
 
 }  // namespace kernels::avx2
 }  // namespace zeropoint::inline ZP_BASELINE

@@ -7,6 +7,8 @@
 // pack expansion in functions that carry the target attribute themselves.
 #pragma once
 
+#include <zeropoint/kernels/avx512_rows.hpp>
+#include <zeropoint/kernels/int4_avx512_vnni.hpp>
 #include <zeropoint/kernels/kernel.hpp>
 
 #if ZP_X86
@@ -26,8 +28,6 @@ namespace kernels::avx512_vnni {
 #pragma GCC diagnostic ignored "-Wuninitialized"        // avx512 intrinsics
 #endif
 
-using lanes = unsigned __attribute__((vector_size(64)));  // 16 outputs; unsigned: sums may wrap
-
 /// What a tile asks memory for while it runs. Packed weights that exceed the second-level cache
 /// arrive late otherwise, and the more evenly they are asked for, the less they disturb.
 enum class fetch {
@@ -38,26 +38,6 @@ struct fetch_plan {
   const std::int8_t* at = nullptr;
   std::size_t lines = 0;          // bursts
   std::size_t gap = 0, step = 0;  // cursors: bytes between them, bytes they move per 4 k
-};
-
-/// The rows of one tile as two bases and two strides: four registers reach eight rows.
-struct row_bases {
-  const std::uint8_t *low, *high;
-  std::size_t stride, thrice;
-
-  ZP_ISA ZP_ALWAYS_INLINE row_bases(const void* a, std::size_t bytes)
-      : low(static_cast<const std::uint8_t*>(a)),
-        high(low + 4 * bytes),
-        stride(bytes),
-        thrice(3 * bytes) {
-    __asm__("" : "+r"(high), "+r"(thrice));  // else the compiler undoes it into eight pointers
-  }
-  template <std::size_t Row>
-  ZP_ISA ZP_ALWAYS_INLINE const std::uint8_t* row() const {
-    const std::uint8_t* base = Row < 4 ? low : high;
-    return Row % 4 == 3 ? base + thrice : base + Row % 4 * stride;
-  }
-  ZP_ISA ZP_ALWAYS_INLINE void advance(std::size_t k) { low += k, high += k; }
 };
 
 /// The outer products of the job on a finished tile, in memory: the rare case of zero points per row
@@ -124,12 +104,6 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
   ZP_ISA ZP_ALWAYS_INLINE static void clear_row(lanes (&acc)[vectors]) {
     ((acc[V] = lanes{}), ...);
   }
-  /// The lanes of vector v that are live columns.
-  ZP_ISA ZP_ALWAYS_INLINE static __mmask16 live(std::size_t n, std::size_t v) {
-    return n >= 16 * v + 16 ? __mmask16{0xffff}
-           : n <= 16 * v    ? __mmask16{0}
-                            : static_cast<__mmask16>((1u << (n - 16 * v)) - 1);
-  }
   ZP_ISA ZP_ALWAYS_INLINE static void store_row(const lanes (&acc)[vectors], std::int32_t* c,
                                                 const __mmask16 (&mask)[vectors]) {
     (_mm512_mask_storeu_epi32(c + 16 * V, mask[V], reinterpret_cast<__m512i>(acc[V])), ...);
@@ -195,7 +169,7 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
       add_terms(&plain[0][0], rows, vectors, job, first);
       (copy_row(acc[0][R], plain[R]), ...);
     }
-    const __mmask16 mask[] = {live(job.n, V)...};
+    const __mmask16 mask[] = {live_lanes(job.n, V)...};
     if (job.c != nullptr) {
       (store_row(acc[0][R], job.c + offset + R * job.stride, mask), ...);
     } else {
@@ -262,7 +236,7 @@ ZP_ISA inline void prepare(const prepare_job& job) {
 
 inline constexpr panel_format formats[] = {{8, 48, &multiply<3, 8>}, {6, 64, &multiply<4, 6>}};
 inline constexpr kernel table{
-    "avx512_vnni", isa::avx512 | isa::avx512_vnni, operand::u8, 4, &prepare, formats, 2};
+    "avx512_vnni", isa::avx512 | isa::avx512_vnni, operand::u8, 4, &prepare, formats, 2, &int4};
 
 }  // namespace kernels::avx512_vnni
 }  // namespace zeropoint::inline ZP_BASELINE

@@ -22,6 +22,7 @@
 #pragma once
 
 #include <zeropoint/base/cpu.hpp>
+#include <zeropoint/kernels/int4.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -113,6 +114,7 @@ struct kernel {
   prepare_fn prepare = nullptr;
   const panel_format* formats = nullptr;  ///< preferred first
   std::size_t format_count = 0;
+  const int4_format* int4 = nullptr;  ///< for 4-bit weights in groups (int4.hpp)
 
   /// The width that wastes the fewest columns on an n-column matrix; the preferred one on a tie.
   [[nodiscard]] constexpr const panel_format& format_for(std::size_t n) const noexcept {

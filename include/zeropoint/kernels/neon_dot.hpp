@@ -3,6 +3,7 @@
 // of b, 1 broadcast.
 #pragma once
 
+#include <zeropoint/kernels/int4_neon_dot.hpp>
 #include <zeropoint/kernels/kernel.hpp>
 #include <zeropoint/kernels/scalar.hpp>
 
@@ -118,7 +119,7 @@ inline void multiply(const panel_job& job) {
 
 inline constexpr panel_format formats[] = {{6, 16, &multiply<4, 6>}};
 inline constexpr kernel table{
-    "neon_dot", isa::neon_dot, operand::s8, 4, &scalar::prepare<operand::s8>, formats, 1};
+    "neon_dot", isa::neon_dot, operand::s8, 4, &scalar::prepare<operand::s8>, formats, 1, &int4};
 
 }  // namespace kernels::neon_dot
 }  // namespace zeropoint::inline ZP_BASELINE

@@ -2,6 +2,7 @@
 // operand. Every other kernel must give the same bits. It also runs where nothing faster does.
 #pragma once
 
+#include <zeropoint/kernels/int4_scalar.hpp>
 #include <zeropoint/kernels/kernel.hpp>
 
 #include <cmath>
@@ -68,7 +69,7 @@ template <std::size_t Nr, std::size_t Group, operand A>
 inline constexpr panel_format format{1, Nr, &multiply<Nr, Group, A>};
 template <std::size_t Nr, std::size_t Group, operand A>
 inline constexpr kernel specification{"scalar",    isa::baseline,         A, Group,
-                                      &prepare<A>, &format<Nr, Group, A>, 1};
+                                      &prepare<A>, &format<Nr, Group, A>, 1, &int4<16>};
 
 inline constexpr const kernel& table = specification<16, 1, operand::s16>;
 

@@ -11,8 +11,43 @@
 
 namespace zeropoint::inline ZP_BASELINE {
 
-/// Packed weights with their scales, and the counts of what the activations did.
-class integer_linear : public linear_base {
+/// What layers of integer activations share: the scheme of the activations, the counts of what they
+/// did, and the float twin of a quantization that fits the values.
+class integer_activations : public linear_base {
+ public:
+  /// The scheme of the activations.
+  [[nodiscard]] const scheme& activations() const noexcept { return activations_; }
+
+  /// Activations since construction or the last reset: how many, and how many were clipped, NaN or
+  /// infinite. Any thread may ask while others run the layer; a call counts when it ends.
+  [[nodiscard]] activation_counts counts() const { return counts_.read(); }
+  void reset_counts() { counts_.reset(); }
+
+ protected:
+  integer_activations(const quantized_weight& w, std::span<const float> bias,
+                      const scheme& activations)
+      : linear_base(w, bias), activations_(activations) {}
+
+  void count(const activation_counts& counts) const { counts_.merge(counts); }
+
+  /// The twin's activations [m, in]: fake-quantized with params that fit each `height` rows of x.
+  [[nodiscard]] aligned_buffer<float> fake_activations(matrix_view<const float> x,
+                                                       std::size_t height) const {
+    aligned_buffer<float> fake(x.size());
+    for (std::size_t i = 0; i < x.rows(); i += height) {
+      const matrix_view<const float> rows = x.rows_from(i, height);
+      detail::fake_quantize(rows, detail::plain_fit(rows, activations_), fake.data() + i * in());
+    }
+    return fake;
+  }
+
+ private:
+  scheme activations_;
+  mutable detail::shared_counts<activation_counts> counts_;
+};
+
+/// Packed weights with their scales.
+class integer_linear : public integer_activations {
  public:
   /// Bytes in memory: packed codes with padding and column sums, scales and zero points.
   [[nodiscard]] std::size_t weight_bytes() const noexcept {
@@ -20,9 +55,6 @@ class integer_linear : public linear_base {
            zero_points_.size() * sizeof(std::int32_t);
   }
   [[nodiscard]] const kernels::kernel& kernel() const noexcept { return weights_.kernel(); }
-  /// The scheme of the activations.
-  [[nodiscard]] const scheme& activations() const noexcept { return activations_; }
-
   /// Code (out of the panels, drawn in kernels/kernel.hpp) and params of weight (j, k) of [out, in].
   [[nodiscard]] std::int32_t weight_code(std::size_t j, std::size_t k) const {
     const std::size_t nr = weights_.format().nr, group = weights_.kernel().k_group;
@@ -34,11 +66,6 @@ class integer_linear : public linear_base {
             weights().qmin(), weights().qmax()};
   }
 
-  /// Activations since construction or the last reset: how many, and how many were clipped, NaN or
-  /// infinite. Any thread may ask while others run the layer; a call counts when it ends.
-  [[nodiscard]] activation_counts counts() const { return counts_.read(); }
-  void reset_counts() { counts_.reset(); }
-
   /// |layer - twin| <= rounding_units() * 2^-24 * magnitude (simulation.hpp). The layer rounds
   /// float(acc), the product of scales and the fma; the twin x', w' and the result: six times half
   /// an ulp, each of something not larger than the magnitude.
@@ -47,12 +74,11 @@ class integer_linear : public linear_base {
  protected:
   integer_linear(const quantized_weight& w, std::span<const float> bias, const scheme& activations,
                  const kernels::kernel& kernel)
-      : linear_base(w, bias),
+      : integer_activations(w, bias, activations),
         weights_(w.out(), w.in(), kernel,
                  [&](std::size_t j, std::size_t k) { return w.code(j, k); }),
         scales_(w.scales().begin(), w.scales().end()),
-        zero_points_(w.zero_points().begin(), w.zero_points().end()),
-        activations_(activations) {
+        zero_points_(w.zero_points().begin(), w.zero_points().end()) {
     ZP_REQUIRE(!w.is_grouped(),
                "linear: groups along the inputs have no common scale to take out of an integer "
                "sum; use weight_only_linear, or per_output_channel");
@@ -64,37 +90,48 @@ class integer_linear : public linear_base {
   }
 
   /// Quantizes x, with params that fit it or with those given, and multiplies. Returns what this
-  /// call added to counts().
-  template <class T, executor Executor>
-  activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
-                        const params* fixed, const Executor& ex) const {
-    const std::size_t blocks = (x.rows() + block.rows - 1) / block.rows;
-    detail::activation_codes<T> q(x, blocks, activations_);
-    activation_counts counts;
-    if (fixed != nullptr) {
-      q.scales.assign(blocks, fixed->scale);
-      if (!q.zero_points.empty()) q.zero_points.assign(blocks, fixed->zero_point);
-      counts = q.template fill<false>(x, block, activations_, ex);
-    } else {
-      counts = q.template fill<true>(x, block, activations_, ex);
-    }
-    counts_.merge(counts);
-    gemm(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()), weights_,
-         dequantization{.row_scales = q.scales,
-                        .column_scales = scales_,
-                        .bias = bias(),
-                        .row_zero_points = q.zero_points,
-                        .column_zero_points = zero_points_},
-         y, ex);
-    return counts;
-  }
+  /// call added to counts(). Kernels of unsigned rows get codes of the unsigned twin of a symmetric
+  /// scheme, 2^(bits-1) higher around a zero point that is as much higher: the same integers, and no
+  /// second pass over the rows to shift them.
   template <executor Executor>
   activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
                         const params* fixed, const Executor& ex) const {
     require_shapes(x, y);
     if (y.empty()) return {};
-    if (activations_.is_signed) return run<std::int8_t>(x, y, block, fixed, ex);
-    return run<std::uint8_t>(x, y, block, fixed, ex);
+    const scheme& s = activations();
+    if (!s.is_signed) return run<std::uint8_t>(x, y, block, s, fixed, ex);
+    if (!s.is_symmetric() || kernel().a != kernels::operand::u8) {
+      return run<std::int8_t>(x, y, block, s, fixed, ex);
+    }
+    const scheme twin = s.as_unsigned();
+    if (fixed == nullptr) return run<std::uint8_t>(x, y, block, twin, nullptr, ex);
+    const params p{fixed->scale, twin.middle(), twin.qmin(), twin.qmax()};
+    return run<std::uint8_t>(x, y, block, twin, &p, ex);
+  }
+  template <class T, executor Executor>
+  activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
+                        const scheme& s, const params* fixed, const Executor& ex) const {
+    const std::size_t blocks = (x.rows() + block.rows - 1) / block.rows;
+    detail::activation_codes<T> q(x, blocks, s);
+    activation_counts counts;
+    if (fixed != nullptr) {
+      q.scales.assign(blocks, fixed->scale);
+      if (!q.zero_points.empty()) q.zero_points.assign(blocks, fixed->zero_point);
+      counts = q.template fill<false>(x, block, s, ex);
+    } else {
+      counts = q.template fill<true>(x, block, s, ex);
+    }
+    count(counts);
+    const std::span<const std::int32_t> zeros = q.zero_points;
+    const bool one_zero = s.is_symmetric() && !zeros.empty();
+    gemm(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()), weights_,
+         dequantization{.row_scales = q.scales,
+                        .column_scales = scales_,
+                        .bias = bias(),
+                        .row_zero_points = one_zero ? zeros.first(1) : zeros,
+                        .column_zero_points = zero_points_},
+         y, ex);
+    return counts;
   }
 
   /// The twin of run() with params that fit each `height` rows of x.
@@ -102,11 +139,7 @@ class integer_linear : public linear_base {
   void simulate_dynamic(matrix_view<const float> x, std::size_t height, const simulated& result,
                         const Executor& ex) const {
     require_shapes(x, result.y);
-    aligned_buffer<float> fake(x.size());
-    for (std::size_t i = 0; i < x.rows(); i += height) {
-      const matrix_view<const float> rows = x.rows_from(i, height);
-      detail::fake_quantize(rows, detail::plain_fit(rows, activations()), fake.data() + i * in());
-    }
+    const aligned_buffer<float> fake = fake_activations(x, height);
     simulate_weights({fake.data(), x.rows(), x.cols()}, result, ex);
   }
   /// The twin's product of fake-quantized activations [m, in].
@@ -127,8 +160,6 @@ class integer_linear : public linear_base {
   packed_weights weights_;
   std::vector<float> scales_;              ///< 1 or out
   std::vector<std::int32_t> zero_points_;  ///< none, 1 or out
-  scheme activations_;
-  mutable detail::shared_counts<activation_counts> counts_;
 };
 
 }  // namespace zeropoint::inline ZP_BASELINE

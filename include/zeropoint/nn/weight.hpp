@@ -5,6 +5,7 @@
 #pragma once
 
 #include <zeropoint/base/executor.hpp>
+#include <zeropoint/base/float16.hpp>
 #include <zeropoint/math/quantize.hpp>
 
 #include <functional>
@@ -50,6 +51,28 @@ class quantized_weight {
         granularity.visit([&](const auto& g) { return quantize<std::int8_t>(w, g, s); });
     codes_ = std::move(codes);
     statistics_ = damage;
+  }
+
+  /// The same with scales that are float16 numbers, the nearest to those that fit: off by at most
+  /// 2^-11 (more below 2^-14), so that what clips, clips within its last step. Throws `error` for a
+  /// scale beyond float16's 65504.
+  template <weight Weight>
+  [[nodiscard]] static quantized_weight with_half_scales(const Weight& w,
+                                                         weight_granularity granularity,
+                                                         const scheme& s) {
+    quantized_weight q(w, granularity, s);
+    params_table table = q.codes_.table();
+    for (std::size_t b = 0; b < table.count(); ++b) {
+      params p = table[b];
+      const float nearest = to_float(to_float16(p.scale));
+      ZP_REQUIRE(std::isfinite(nearest), "linear: scale ", p.scale, " exceeds float16's 65504");
+      p.scale = nearest == 0 ? 0x1p-24f : nearest;
+      table.set(b, p);
+    }
+    auto [codes, damage] = quantize<std::int8_t>(w.values, std::move(table));
+    q.codes_ = std::move(codes);
+    q.statistics_ = damage;
+    return q;
   }
 
   /// Codes [out, in] that are ready, with what choosing them cost. Throws `error` for blocks that no

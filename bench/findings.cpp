@@ -1,0 +1,82 @@
+#include "findings.hpp"
+
+#include <algorithm>
+#include <iomanip>
+
+#include "measure.hpp"
+#include "peers/peer.hpp"
+
+namespace bench {
+
+namespace {
+
+const char* verdict(const regime& r) {
+  return r.measured >= r.goal ? "goal met" : r.measured >= r.floor ? "floor met" : "not met";
+}
+
+}  // namespace
+
+std::string machine() {
+  return cpu_name() + ", kernel " + zp::kernels::best().name + ", baseline " + zp::baseline_name +
+         ", compiler " + __VERSION__;
+}
+
+void write_table(std::ostream& out, const findings& found) {
+  std::size_t width = 0;
+  for (const regime& r : found.regimes) width = std::max(width, r.name.size());
+  const auto name = std::setw(static_cast<int>(width));
+  out << std::left << name << "regime"
+      << "  floor   goal  measured\n"
+      << std::fixed << std::setprecision(2);
+  for (const regime& r : found.regimes) {
+    out << std::left << name << r.name << std::right << std::setw(7) << r.floor << std::setw(7)
+        << r.goal << std::setw(10) << r.measured << "  " << std::left << std::setw(18) << r.unit
+        << verdict(r) << '\n';
+  }
+}
+
+void write_markdown(const std::string& path, const findings& found, bool quick) {
+  std::ofstream out(path);
+  out << "# Benchmarks\n\nWritten by `bench/run.sh" << (quick ? " --quick" : "")
+      << " --markdown docs/benchmarks.md`; nothing here is typed by hand. A number is a\nratio "
+         "within one process: medians over rounds in which all competitors take turns. Floors and\n"
+         "goals are this project's own.\n\nMachine: "
+      << machine() << ".\n\n## Regimes\n\n";
+  out << "| regime | floor | goal | measured | unit | |\n|---|---|---|---|---|---|\n"
+      << std::fixed << std::setprecision(2);
+  for (const regime& r : found.regimes) {
+    out << "| " << r.name << " | " << r.floor << " | " << r.goal << " | " << r.measured << " | "
+        << r.unit << " | " << verdict(r) << " |\n";
+  }
+  out << "\n## Beside other libraries\n\nHow many times as fast we are. Integer results were "
+         "compared bit for bit.\n\n| peer | mode | shape | M | K | N | ratio |\n"
+         "|---|---|---|---|---|---|---|\n";
+  for (const auto& p : found.peers) {
+    out << "| " << p["peer"].get<std::string>() << " | " << p["mode"].get<std::string>() << " | "
+        << p["shape"].get<std::string>() << " | " << p["m"] << " | " << p["k"] << " | " << p["n"]
+        << " | " << std::fixed << std::setprecision(2) << p["ratio"].get<double>() << " |\n";
+  }
+  for (const std::string& one : missing_peers()) out << "\nSkipped: " << one << ".\n";
+  if (!out.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+void write_json(const std::string& path, const findings& found) {
+  nlohmann::ordered_json all;
+  all["machine"] = machine();
+  for (const regime& r : found.regimes) {
+    all["regimes"].push_back({{"name", r.name},
+                              {"unit", r.unit},
+                              {"floor", r.floor},
+                              {"goal", r.goal},
+                              {"measured", r.measured},
+                              {"met_floor", r.measured >= r.floor},
+                              {"met_goal", r.measured >= r.goal}});
+  }
+  all["peers"] = found.peers;
+  all["skipped"] = missing_peers();
+  std::ofstream out(path);
+  out << all.dump(1) << '\n';
+  if (!out.flush()) throw std::runtime_error("cannot write " + path);
+}
+
+}  // namespace bench

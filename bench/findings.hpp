@@ -1,0 +1,35 @@
+// What zp-regimes found out, and its three forms: a table, Markdown, JSON.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+struct regime {
+  std::string name, unit;
+  double floor, goal, measured;
+};
+
+/// Everything that was found out, in order.
+struct findings {
+  std::vector<regime> regimes;
+  nlohmann::ordered_json peers = nlohmann::ordered_json::array();
+
+  void add(const std::string& name, const std::string& unit, double floor, double goal,
+           double measured) {
+    regimes.push_back({name, unit, floor, goal, measured});
+  }
+};
+
+/// Processor, kernel, baseline and compiler in one line.
+[[nodiscard]] std::string machine();
+/// Regime, floor, goal, measured, unit and verdict, aligned for a terminal.
+void write_table(std::ostream& out, const findings& found);
+/// The page docs/benchmarks.md. These two throw std::runtime_error when they cannot write.
+void write_markdown(const std::string& path, const findings& found, bool quick);
+void write_json(const std::string& path, const findings& found);
+
+}  // namespace bench

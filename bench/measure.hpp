@@ -1,0 +1,157 @@
+// What the two programs of this folder share: shapes from files, products with everything they need,
+// and time.
+#pragma once
+
+#include <zeropoint/gemm/int4.hpp>
+
+#include <cmath>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "peaks.hpp"
+
+namespace bench {
+
+namespace zp = zeropoint;
+
+struct shape {
+  std::string name;
+  std::size_t k = 0, n = 0;
+};
+inline std::vector<shape> read_shapes(const std::string& path) {
+  std::ifstream in(path);
+  if (!in) {
+    std::cerr << "bench: cannot open " << path << '\n';
+    std::exit(2);
+  }
+  std::vector<shape> shapes;
+  for (std::string line; std::getline(in, line);) {
+    std::istringstream fields(line.substr(0, line.find('#')));
+    shape s;
+    if (fields >> s.name >> s.k >> s.n) shapes.push_back(s);
+  }
+  return shapes;
+}
+
+enum class output { s32, f32, int4 };
+inline output output_of(const std::string& name) {
+  if (name == "s32") return output::s32;
+  if (name == "f32") return output::f32;
+  if (name == "int4") return output::int4;
+  std::cerr << "bench: output " << name << ", expected s32, f32 or int4\n";
+  std::exit(2);
+}
+
+/// One product with everything it needs; cold weights are several copies.
+class product {
+ public:
+  product(std::size_t m, shape s, const zp::kernels::kernel& kernel, output to, bool cold)
+      : m_(m), shape_(s), to_(to), a_(m * s.k), w_(s.n * s.k), scales_(m + 2 * s.n, 0.01f) {
+    std::mt19937_64 g(1);
+    for (auto& x : a_) x = static_cast<std::int8_t>(g() % 255 - 127);
+    const unsigned codes = to == output::int4 ? 15 : 255;
+    for (auto& x : w_)
+      x = static_cast<std::int8_t>(static_cast<int>(g() % codes) - static_cast<int>(codes / 2));
+    if (to == output::int4) {
+      const zp::packed_int4_weights packed(
+          s.n, s.k, 32, [&](std::size_t j, std::size_t k) { return w_[j * s.k + k]; },
+          [](std::size_t, std::size_t) {
+            return zp::params{0.5f, 0, -7, 7};
+          },
+          kernel);
+      int4_.assign(copies_for(cold, packed.bytes()), packed);
+    } else {
+      const auto packed = zp::pack(zp::matrix_view<const std::int8_t>(w_.data(), s.n, s.k), kernel);
+      int8_.assign(copies_for(cold, packed.bytes()), packed);
+    }
+    out_ = zp::aligned_buffer<std::int32_t>(to == output::s32 ? m * s.n : 0);
+    float_out_ = zp::aligned_buffer<float>(to == output::s32 ? 0 : m * s.n);
+  }
+
+  template <class Executor>
+  void run(const Executor& ex) {
+    const std::size_t at = next_++;
+    const zp::matrix_view<const std::int8_t> a(a_.data(), m_, shape_.k);
+    const zp::matrix_view<float> y(float_out_.data(), m_, shape_.n);
+    const std::span<const float> all(scales_);
+    if (to_ == output::s32) {
+      zp::gemm(a, int8_[at % int8_.size()],
+               zp::matrix_view<std::int32_t>(out_.data(), m_, shape_.n), ex);
+    } else if (to_ == output::f32) {
+      const zp::dequantization d{all.first(m_), all.subspan(m_, shape_.n),
+                                 all.subspan(m_ + shape_.n, shape_.n)};
+      zp::gemm(a, int8_[at % int8_.size()], d, y, ex);
+    } else {
+      const zp::int4_dequantization d{all.first(m_), all.subspan(m_, shape_.n)};
+      zp::gemm(a, int4_[at % int4_.size()], d, y, ex);
+    }
+  }
+  [[nodiscard]] double operations() const {
+    return 2.0 * static_cast<double>(m_) * static_cast<double>(shape_.k * shape_.n);
+  }
+  /// What one call reads of the weights, and the bytes a fair streaming read cycles through.
+  [[nodiscard]] std::size_t bytes() const {
+    return to_ == output::int4 ? int4_[0].bytes() : shape_.k * shape_.n;
+  }
+  [[nodiscard]] std::size_t copies() const { return int8_.size() + int4_.size(); }
+  /// The codes [m, k] and [n, k], and the integers of the last s32 product.
+  [[nodiscard]] const std::int8_t* a() const { return a_.data(); }
+  [[nodiscard]] const std::int8_t* w() const { return w_.data(); }
+  [[nodiscard]] zp::matrix_view<std::int32_t> result() {
+    return {out_.data(), out_.size() / shape_.n, shape_.n};
+  }
+  [[nodiscard]] std::size_t footprint() const { return copies() == 1 ? bytes() : cold_bytes; }
+
+ private:
+  static constexpr std::size_t cold_bytes = 192u << 20;
+  static std::size_t copies_for(bool cold, std::size_t bytes) {
+    return cold ? cold_bytes / bytes + 1 : 1;
+  }
+  std::size_t m_;
+  shape shape_;
+  output to_;
+  std::vector<std::int8_t> a_, w_;
+  std::vector<float> scales_;
+  std::vector<zp::packed_weights> int8_;
+  std::vector<zp::packed_int4_weights> int4_;
+  zp::aligned_buffer<std::int32_t> out_;
+  zp::aligned_buffer<float> float_out_;
+  std::size_t next_ = 0;
+};
+
+/// Seconds per call of f, called until a slot of `slot` seconds is full.
+template <class Clock, class F>
+double timed(Clock clock, double slot, F&& f) {
+  std::size_t calls = 0, batch = 1;
+  const double start = clock();
+  double now = start;
+  while (now - start < slot) {
+    for (std::size_t i = 0; i < batch; ++i) f();
+    calls += batch;
+    now = clock();
+    if (now - start < slot / 16) batch *= 2;
+  }
+  return (now - start) / static_cast<double>(calls);
+}
+
+inline std::string cpu_name() {
+  std::ifstream in("/proc/cpuinfo");
+  for (std::string line; std::getline(in, line);) {
+    if (line.rfind("model name", 0) == 0) return line.substr(line.find(':') + 2);
+  }
+  return "unknown";
+}
+
+/// Of positive numbers; 0 of none.
+inline double geometric_mean(const std::vector<double>& values) {
+  double sum = 0;
+  for (const double v : values) sum += std::log(v);
+  return values.empty() ? 0 : std::exp(sum / static_cast<double>(values.size()));
+}
+
+}  // namespace bench

@@ -1,0 +1,43 @@
+// OpenBLAS, f32, on one thread. It chooses its kernels by processor model and takes AVX2 ones for a
+// model it does not know; OPENBLAS_CORETYPE in the environment overrules it. Its name says which.
+#include <cblas.h>
+
+#include "peer.hpp"
+
+namespace bench {
+namespace {
+
+class openblas_product final : public peer_product {
+ public:
+  explicit openblas_product(const peer_problem& p)
+      : p_(p),
+        a_(p.a, p.a + p.m * p.k),
+        w_(p.copies, std::vector<float>(p.w, p.w + p.n * p.k)),
+        c_(p.m * p.n) {}
+  void run() override {
+    const auto m = static_cast<blasint>(p_.m), n = static_cast<blasint>(p_.n),
+               k = static_cast<blasint>(p_.k);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1.0f, a_.data(), k,
+                w_[next_++ % w_.size()].data(), k, 0.0f, c_.data(), n);
+  }
+  double at(std::size_t i, std::size_t j) const override {
+    return static_cast<double>(c_[i * p_.n + j]);
+  }
+
+ private:
+  peer_problem p_;
+  std::vector<float> a_;
+  std::vector<std::vector<float>> w_;
+  std::vector<float> c_;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+peer openblas_f32() {
+  openblas_set_num_threads(1);
+  return {"OpenBLAS (" + std::string(openblas_get_corename()) + ")", "f32",
+          [](const peer_problem& p) { return std::make_unique<openblas_product>(p); }};
+}
+
+}  // namespace bench

@@ -1,0 +1,42 @@
+// Other people's matrix products, to be timed beside ours in one process. An adapter is one file;
+// what was not found when this was built is named by missing_peers().
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace bench {
+
+/// c [m, n] = a [m, k] * w [n, k]^T; with several copies of the weights run() takes them in turn, so
+/// that they come from memory. a and w outlive what is made from them.
+struct peer_problem {
+  std::size_t m = 0, k = 0, n = 0, copies = 1;
+  const std::int8_t* a = nullptr;
+  const std::int8_t* w = nullptr;
+};
+
+/// One product, prepared: weights packed, buffers there, one thread.
+class peer_product {
+ public:
+  virtual ~peer_product() = default;
+  virtual void run() = 0;
+  /// Element (i, j) of the last result.
+  [[nodiscard]] virtual double at(std::size_t i, std::size_t j) const = 0;
+};
+
+struct peer {
+  std::string name;  ///< with its version
+  std::string mode;  ///< "s8s8s32", exact, or "f32", the same numbers as floats
+  std::function<std::unique_ptr<peer_product>(const peer_problem&)> make;
+};
+
+/// What this program was built with, fastest kind first.
+[[nodiscard]] std::vector<peer> peers();
+/// "name: how to get it", one for each that was not there.
+[[nodiscard]] std::vector<std::string> missing_peers();
+
+}  // namespace bench

@@ -1,0 +1,85 @@
+// Competitors that take turns, among them the limits of the machine: what a ratio is taken from.
+#pragma once
+
+#include <algorithm>
+#include <functional>
+
+#include "measure.hpp"
+
+namespace bench {
+
+struct settings {
+  bool quick = false;
+  [[nodiscard]] int rounds() const { return quick ? 5 : 11; }
+  [[nodiscard]] double slot(bool cold) const { return (quick ? 0.6 : 1.0) * (cold ? 0.03 : 0.012); }
+};
+
+/// Competitors in turn, round by round.
+class race {
+ public:
+  race(const settings& s, bool cold, double (*clock)() = &thread_seconds)
+      : rounds_(s.rounds()), slot_(s.slot(cold)), clock_(clock) {}
+  void enter(const std::string& name, std::function<void()> run) {
+    entries_.push_back({name, std::move(run), {}});
+  }
+  void run() {
+    for (int round = 0; round < rounds_; ++round) {
+      for (std::size_t i = 0; i < entries_.size(); ++i) {
+        entry& e = entries_[(i + static_cast<std::size_t>(round)) % entries_.size()];
+        e.seconds.push_back(timed(clock_, slot_, e.run));
+      }
+    }
+  }
+  /// Median over rounds of seconds of `slow` over seconds of `fast`.
+  [[nodiscard]] double ratio(const std::string& slow, const std::string& fast) const {
+    const auto &a = of(slow), &b = of(fast);
+    std::vector<double> ratios(a.size());
+    for (std::size_t i = 0; i < a.size(); ++i) ratios[i] = a[i] / b[i];
+    return median(ratios);
+  }
+
+ private:
+  struct entry {
+    std::string name;
+    std::function<void()> run;
+    std::vector<double> seconds;
+  };
+  [[nodiscard]] const std::vector<double>& of(const std::string& name) const {
+    const auto found = std::find_if(entries_.begin(), entries_.end(),
+                                    [&](const entry& e) { return e.name == name; });
+    return found->seconds;
+  }
+  int rounds_;
+  double slot_;
+  double (*clock_)();
+  std::vector<entry> entries_;
+};
+
+/// The multiply-add limit of the kernel in use, as a competitor whose rounds cost `operations`.
+class limits {
+ public:
+  limits() : peak_(peak_of(zp::kernels::best().name)), read_(std::size_t{192} << 20) {}
+  [[nodiscard]] bool has_peak() const { return peak_.run != nullptr; }
+  /// Enters "peak": a loop of as many multiply-adds as the product (rounded up to whole rounds).
+  void enter_peak(race& r, double operations) {
+    const auto rounds = static_cast<std::size_t>(operations / peak_.operations) + 1;
+    if (has_peak()) r.enter("peak", [this, rounds] { peak_.run(rounds); });
+  }
+  /// Enters "read": a streaming read of as many bytes, the next ones each time when cold.
+  void enter_read(race& r, std::size_t bytes, bool cold) {
+    bytes = std::min(bytes, read_.size());
+    r.enter("read", [this, bytes, cold] {
+      if (!cold || at_ + bytes > read_.size()) at_ = 0;
+      read_all(read_.data() + at_, bytes, zmm_);
+      at_ += bytes;
+    });
+  }
+
+ private:
+  peak_loop peak_;
+  std::vector<std::byte> read_;
+  std::size_t at_ = 0;
+  bool zmm_ = zp::contains(zp::cpu_features(), zp::isa::avx512);
+};
+
+}  // namespace bench

@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# From a bare Debian 12 machine to the table of regimes, floor and goal beside what was measured:
+#
+#   bench/run.sh [--quick] [--json FILE] [--markdown FILE]
+#
+# Builds zp-regimes (Release) and runs it. Other libraries join where they are installed; as root or
+# with sudo, oneDNN and OpenBLAS are installed when Debian has them. --quick takes under three minutes.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
+  sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
+  exit 0
+fi
+. cmake/bootstrap.sh
+zp_require "${zp_build_packages[@]}" libbenchmark-dev:/usr/include/benchmark/benchmark.h
+(zp_require libdnnl-dev:/usr/include/oneapi/dnnl/dnnl.hpp) || say "going on without oneDNN"
+(zp_require libopenblas-dev:/usr/include/x86_64-linux-gnu/cblas-openblas.h) ||
+  say "going on without OpenBLAS"
+zp_configure release BENCH
+zp_build release zp-regimes
+exec build/release/bin/zp-regimes "$@"
