@@ -68,6 +68,7 @@ zp_configure() {
   if command -v ccache >/dev/null; then
     arguments+=(-DCMAKE_CXX_COMPILER_LAUNCHER=ccache)
   fi
+  arguments+=(-DZP_UNITY=ON)  # for who builds once; those who edit leave it out
   say "configuring build/$preset"
   mkdir -p "build/$preset"
   cmake --preset "$preset" "${arguments[@]}" "$@" >"build/$preset/configure.log" 2>&1 </dev/null || {

@@ -51,6 +51,13 @@ TEST_CASE("Weights") {
   CHECK(all.needs_calibration());
   CHECK(all.needs_gram());
   CHECK_FALSE(all.quantizes_activations());
+  const auto packed = parse_scheme("w4a8-g32-affine-gptq");
+  CHECK(packed.kind == arithmetic::int4);
+  CHECK(packed.weights == zeropoint::affine.with_bits(4));
+  CHECK(grouped_by(packed, 32));
+  CHECK(packed.method == weight_method::gptq);
+  CHECK(packed.quantizes_activations());
+  CHECK(parse_scheme("w2a8").weights.bits == 2);
   CHECK(parse_scheme("w4-awq").method == weight_method::awq);
   CHECK(parse_scheme("w4-tensor-adaround").method == weight_method::adaround);
 }
@@ -127,6 +134,11 @@ TEST_CASE("What is not a scheme is refused with the grammar") {
                           "w4-affine-affine",
                           "w4-tensor-awq",
                           "w4-smooth",
+                          "w5a8",
+                          "w1a8",
+                          "w4a8-g48",
+                          "w4a8-g32-awq",
+                          "w4a8-dynamic",
                           "fp32-g32",
                           "w8a8",
                           "w8a8-",

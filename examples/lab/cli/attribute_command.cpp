@@ -11,13 +11,13 @@
 namespace lab::cli {
 namespace {
 
-struct options : workload_arguments {
+struct attribute_arguments : workload_arguments {
   std::string scheme = "w8a8-static", json;
   bool check = false, same_text = false;
   attribution_options draws;
 };
 
-void attribute(const options& o) {
+void attribute(const attribute_arguments& o) {
   const scheme_name name = parse_scheme(o.scheme);
   // The prediction is made from the calibration text, whether the scheme needs it or not.
   workload w = o.load(name.needs_calibration() || !o.same_text);
@@ -55,7 +55,7 @@ void add_attribute(CLI::App& app) {
       "is quantized,\nto second order, from the gradients of the float model on the calibration "
       "text; docs/attribution.md says\nhow far that holds. --check measures it.\n"
       "Example: zp-lab attribute --model gpt2 --scheme w4-g128 --check");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<attribute_arguments>();
   o->add_to(*command, "measure on", "ranges and for the prediction");
   command
       ->add_option("--scheme", o->scheme,

@@ -11,8 +11,8 @@
 namespace lab::cli {
 namespace {
 
-struct options : workload_arguments {
-  options() { max_tokens = calibration_tokens = 8192; }
+struct budget_arguments : workload_arguments {
+  budget_arguments() { max_tokens = calibration_tokens = 8192; }
   std::string schemes = "w8,w4-g32,w3-g32-affine,w2-g32-affine", json;
   double bytes_per_weight = 0, megabytes = 0, kl = 0;  ///< one of them is not 0
 };
@@ -31,7 +31,7 @@ std::vector<scheme_name> candidates(const std::string& list) {
   return names;
 }
 
-budget_limit limit_of(const options& o, const transformer& model) {
+budget_limit limit_of(const budget_arguments& o, const transformer& model) {
   if (!std::isfinite(o.bytes_per_weight + o.megabytes + o.kl)) {
     throw input_error("budget: expected a number that is finite");
   }
@@ -43,7 +43,7 @@ budget_limit limit_of(const options& o, const transformer& model) {
   return {static_cast<std::uint64_t>(std::min(bytes, 0x1p53)), 0};
 }
 
-void budget(const options& o) {
+void budget(const budget_arguments& o) {
   const std::vector<scheme_name> names = candidates(o.schemes);
   workload w = o.load(true);
 
@@ -84,7 +84,7 @@ void add_budget(CLI::App& app) {
       "the schemes by themselves on the other text.\nBytes are those of the linear layers in a "
       "file: weights, scales, zero points, biases.\n"
       "Example: zp-lab budget --model gpt2 --bytes-per-weight 0.5");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<budget_arguments>();
   o->add_to(*command, "verify on", "sensitivities and -gptq, -awq, -adaround");
   auto* limit = command->add_option_group("Budget", "One of these");
   limit->add_option("--bytes-per-weight", o->bytes_per_weight, "Bytes, as a mean over all weights")

@@ -10,7 +10,7 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct calibrate_arguments {
   std::string model, planted, out, schemes = "w8a8-static";
   std::string calibration = default_calibration;
   std::vector<std::string> tables;
@@ -18,7 +18,7 @@ struct options {
   bool plain_text = false;
 };
 
-calibration_table calibrated(const options& o) {
+calibration_table calibrated(const calibrate_arguments& o) {
   workload_options wanted;
   wanted.text = o.calibration;  // the text that is run over, and nothing is scored
   wanted.max_tokens = o.calibration_tokens;
@@ -56,7 +56,7 @@ calibration_table merged(const std::vector<std::string>& files) {
   return table;
 }
 
-void calibrate(const options& o) {
+void calibrate(const calibrate_arguments& o) {
   if (o.model.empty() == o.tables.empty()) {
     throw input_error("calibrate: expected either --model or --merge");
   }
@@ -78,7 +78,7 @@ void add_calibrate(CLI::App& app) {
       "perplexity, diagnose and report read one with --calibration-table.\n"
       "Example: zp-lab calibrate --model gpt2 --out gpt2.json\n"
       "         zp-lab calibrate --merge a.json --merge b.json --out both.json");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<calibrate_arguments>();
   command->add_option("--model", o->model, "Folder of a model")->type_name("DIR");
   command
       ->add_option("--merge", o->tables,

@@ -7,12 +7,12 @@
 namespace lab::cli {
 namespace {
 
-struct options : generation_arguments {
+struct compare_arguments : generation_arguments {
   std::string schemes;
 };
 
-std::string row(const tokenizer& tokens, std::uint32_t id, double reference, double scheme,
-                const std::string& whose) {
+std::string row_of(const tokenizer& tokens, std::uint32_t id, double reference, double scheme,
+                   const std::string& whose) {
   const std::string text = id < tokens.size() ? tokens.decode({&id, 1}) : "\xEF\xBF\xBD";
   return format("  %-24s %9.4f %9.4f  taken by %s\n", in_quotes(text).c_str(), reference, scheme,
                 whose.c_str());
@@ -26,11 +26,11 @@ void show(const tokenizer& tokens, const std::string& name, const parting& p) {
   }
   std::cout << "As fp32 for " << p.shared << " tokens; then, with the probabilities under fp32 and "
             << name << ":\n"
-            << row(tokens, p.tokens[0], p.reference[0], p.scheme[0], "fp32")
-            << row(tokens, p.tokens[1], p.reference[1], p.scheme[1], name);
+            << row_of(tokens, p.tokens[0], p.reference[0], p.scheme[0], "fp32")
+            << row_of(tokens, p.tokens[1], p.reference[1], p.scheme[1], name);
 }
 
-void compare(const options& o) {
+void compare(const compare_arguments& o) {
   const auto names = parse_schemes(o.schemes);
   const tokenizer tokens(o.model);
   const auto ids = o.prompt_ids(tokens);
@@ -59,7 +59,7 @@ void add_compare(CLI::App& app) {
       "probabilities of both\ntokens say whether the choice was close.\n"
       "Example: zp-lab compare --model gpt2 --prompt \"The river\" --schemes "
       "w8,w8a8-dynamic-token,w4-g32");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<compare_arguments>();
   o->add_to(*command);
   command
       ->add_option("--prompt", o->prompt,

@@ -10,12 +10,12 @@
 namespace lab::cli {
 namespace {
 
-struct options : workload_arguments {
+struct diagnose_arguments : workload_arguments {
   std::string scheme = "w8a8-static", json;
   bool sensitivity = false;
 };
 
-void diagnose(const options& o) {
+void diagnose(const diagnose_arguments& o) {
   const scheme_name name = parse_scheme(o.scheme);
   workload w = o.load(name.needs_calibration());
   scheme_maker maker = w.maker(std::span(&name, 1));
@@ -47,7 +47,7 @@ void add_diagnose(CLI::App& app) {
       "token over the mean token, kurtosis of the inputs;\nchannels that are always zero, and "
       "those of six times the median and more.\n"
       "Example: zp-lab diagnose --model gpt2 --scheme w8a8-static --sensitivity");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<diagnose_arguments>();
   o->add_to(*command, "look at", "ranges");
   o->add_table_to(*command);
   command->add_option("--scheme", o->scheme, "Scheme, as in zp-lab perplexity --help")

@@ -10,11 +10,11 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct frameworks_arguments {
   std::string model, json;
 };
 
-void frameworks(const options& o) {
+void frameworks(const frameworks_arguments& o) {
   const transformer model = load_model(o.model);
   const auto layers = model.linears();
   const auto rows = compare_frameworks(layers);
@@ -34,7 +34,7 @@ void add_frameworks(CLI::App& app) {
       "ties and division: a later step may undo an earlier one;\nSQNR. docs/frameworks.md has "
       "their rules.\n"
       "Example: zp-lab frameworks --model gpt2");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<frameworks_arguments>();
   command->add_option("--model", o->model, "Folder of a model")->required()->type_name("DIR");
   command->add_option("--json", o->json, "Also write the table as JSON")->type_name("FILE");
   command->callback([o] { frameworks(*o); });

@@ -10,11 +10,11 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct gallery_arguments {
   std::string only, json;
 };
 
-void gallery(const options& o) {
+void gallery(const gallery_arguments& o) {
   const auto entries = run_gallery(o.only);
   if (!o.json.empty()) {
     output_file out(o.json);
@@ -36,7 +36,7 @@ void add_gallery(CLI::App& app) {
       "Small experiments on synthetic data with fixed seeds: no model is needed. In every metric "
       "smaller is better.\ndocs/failures has a page for each.\nExperiments: " +
       names + "\nExample: zp-lab gallery --only batch-mates,conv1d-axis");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<gallery_arguments>();
   command->add_option("--only", o->only, "Only these, separated by commas (default: all)")
       ->type_name("NAME,...");
   command->add_option("--json", o->json, "Also write the entries as JSON")->type_name("FILE");

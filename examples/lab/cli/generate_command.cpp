@@ -8,13 +8,13 @@
 namespace lab::cli {
 namespace {
 
-struct options : generation_arguments {
+struct generate_arguments : generation_arguments {
   std::string scheme = "fp32";
   sampling choice;
   std::size_t prompt_tokens = 0, runs = 1;
 };
 
-void check(const options& o) {
+void check(const generate_arguments& o) {
   if (!(o.choice.temperature >= 0 && o.choice.temperature <= 1000)) {
     throw input_error("--temperature: expected a number from 0 to 1000");
   }
@@ -23,7 +23,7 @@ void check(const options& o) {
   }
 }
 
-std::vector<std::uint32_t> random_ids(const options& o, const model_config& c) {
+std::vector<std::uint32_t> random_ids(const generate_arguments& o, const model_config& c) {
   std::mt19937_64 bits(o.choice.seed);
   std::vector<std::uint32_t> ids(o.prompt_tokens);
   for (auto& id : ids) id = static_cast<std::uint32_t>(bits() % c.vocab);
@@ -61,7 +61,7 @@ double median(const std::vector<generation>& runs, Value&& value) {
   return (all[(all.size() - 1) / 2] + all[all.size() / 2]) / 2;
 }
 
-std::string closing_line(const options& o, const generation_arguments::loaded& made,
+std::string closing_line(const generate_arguments& o, const generation_arguments::loaded& made,
                          std::size_t prompt, const std::vector<generation>& runs) {
   constexpr double mb = 1e6;
   const transformer& m = made.work.model;
@@ -86,7 +86,7 @@ std::string closing_line(const options& o, const generation_arguments::loaded& m
   return runs.size() == 1 ? line : line + format(" (medians of %zu runs)", runs.size());
 }
 
-void generate(const options& o) {
+void generate(const generate_arguments& o) {
   check(o);
   const scheme_name names[] = {parse_scheme(o.scheme)};
   std::optional<tokenizer> tokens;
@@ -129,7 +129,7 @@ void add_generate(CLI::App& app) {
       "for the prompt and one for each new token.\nWith --prompt-tokens, for speed tests without a "
       "tokenizer, ids are written instead of text, and nothing ends early.\n"
       "Example: zp-lab generate --model gpt2 --prompt \"The river\" --scheme w8a8-dynamic-token");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<generate_arguments>();
   o->add_to(*command);
   auto* prompt = command
                      ->add_option("--prompt", o->prompt,

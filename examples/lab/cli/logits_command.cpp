@@ -13,11 +13,11 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct logits_arguments {
   std::string model, ids, out;
 };
 
-void logits(const options& o) {
+void logits(const logits_arguments& o) {
   const std::vector<std::uint32_t> ids = read_ids(o.ids);
   std::optional<quantized_checkpoint> stored;
   if (is_quantized(o.model)) stored = load_quantized(o.model);
@@ -50,7 +50,7 @@ void add_logits(CLI::App& app) {
       "as the model\nhas positions; writes [tokens, vocabulary] little-endian float32, row-major. "
       "A "
       "BOS is not added.\nExample: zp-lab logits --model gpt2 --ids ids.u16 --out logits.f32");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<logits_arguments>();
   command->add_option("--model", o->model, "Folder with config.json and the weights")
       ->required()
       ->type_name("DIR");

@@ -11,7 +11,7 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct perplexity_arguments {
   std::vector<std::string> models;
   std::string text = default_text;
   std::string calibration = default_calibration;
@@ -20,7 +20,7 @@ struct options {
   bool plain_text = false, check_parity = false;
 };
 
-perplexity_options checked(const options& o) {
+perplexity_options checked(const perplexity_arguments& o) {
   perplexity_options p;
   p.models.assign(o.models.begin(), o.models.end());
   p.text = o.text;
@@ -51,7 +51,7 @@ perplexity_options checked(const options& o) {
   return p;
 }
 
-void perplexity(const options& o) {
+void perplexity(const perplexity_arguments& o) {
   bool first = true;
   const auto studies = run_perplexity(
       checked(o),
@@ -92,7 +92,7 @@ void add_perplexity(CLI::App& app) {
       "memory; seconds on this machine.\n"
       "Example: zp-lab perplexity --model gpt2 --text wiki.test.raw --calibration wiki.valid.raw "
       "--schemes w8,w8a8-static");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<perplexity_arguments>();
   command->add_option("--model", o->models, "Folder of a model; may be given several times")
       ->required()
       ->type_name("DIR")

@@ -9,14 +9,14 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct quantize_arguments {
   std::string model, schemes, out;
   std::string text = default_text, calibration = default_calibration;
   std::size_t calibration_tokens = 16384, evaluate_tokens = 0, threads = 0;
   bool force = false;
 };
 
-void quantize(const options& o) {
+void quantize(const quantize_arguments& o) {
   quantize_options wanted;
   wanted.model = o.model;
   wanted.out = o.out;
@@ -47,7 +47,7 @@ void add_quantize(CLI::App& app) {
       "w8a8-dynamic[-token],\nw8a8-static[-p99.9|-mse|-kl]. With several, each goes into a folder "
       "of its name in OUT.\n"
       "Example: zp-lab quantize --model gpt2 --scheme w8,w4-g32 -o gpt2-quantized");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<quantize_arguments>();
   command->add_option("--model", o->model, "Folder of a float model")->required()->type_name("DIR");
   command->add_option("--scheme", o->schemes, "Schemes, separated by commas")
       ->required()

@@ -9,12 +9,12 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct random_arguments {
   std::string like, out;
   std::uint64_t seed = 1;
 };
 
-void random(const options& o) {
+void random(const random_arguments& o) {
   const std::uint64_t parameters = write_random_checkpoint(config_of_shape(o.like), o.out, o.seed);
   std::cout << printable(o.out, 300) << ": the shape of " << o.like << ", " << grouped(parameters)
             << " random parameters in float16\n";
@@ -29,7 +29,7 @@ void add_random(CLI::App& app) {
       "Writes config.json and model.safetensors; there is no tokenizer, and what such a model says "
       "means nothing.\nExample: zp-lab random --like gpt2 -o /tmp/gpt2-random\n"
       "         zp-lab generate --model /tmp/gpt2-random --prompt-tokens 128 --scheme w8");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<random_arguments>();
   std::string names;
   for (const std::string& s : known_shapes()) names += (names.empty() ? "" : ", ") + s;
   command->add_option("--like", o->like, "The shape: " + names)->required()->type_name("NAME");

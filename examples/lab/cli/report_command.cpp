@@ -13,8 +13,8 @@ namespace {
 constexpr const char* report_schemes =
     "fp32,w8,w4-g32,w8a8-dynamic,w8a8-dynamic-token,w8a8-static,w8a8-static-smooth,w8a8-outlier";
 
-struct options : workload_arguments {
-  options() { max_tokens = 8192; }
+struct report_arguments : workload_arguments {
+  report_arguments() { max_tokens = 8192; }
   std::string schemes, scheme = "w8a8-static", out, markdown, json;
   std::size_t examine_tokens = 2048;
 };
@@ -31,7 +31,7 @@ std::string shell_word(const std::string& word) {
   return quoted + "'";
 }
 
-std::string command_of(const options& o, const page& p) {
+std::string command_of(const report_arguments& o, const page& p) {
   std::string text = "zp-lab report --model " + shell_word(p.study().model) + " --schemes ";
   for (const measurement& m : p.study().rows) {
     text += (m.scheme == "fp32" ? "" : ",") + m.scheme;
@@ -53,7 +53,7 @@ std::string command_of(const options& o, const page& p) {
 }
 
 /// Schemes that were not asked for by name and that the model cannot have are left out.
-std::vector<scheme_name> chosen_schemes(const options& o, const workload& w,
+std::vector<scheme_name> chosen_schemes(const report_arguments& o, const workload& w,
                                         std::vector<std::string>& notes) {
   if (!o.schemes.empty()) return parse_schemes(o.schemes);
   std::vector<scheme_name> chosen;
@@ -69,7 +69,7 @@ std::vector<scheme_name> chosen_schemes(const options& o, const workload& w,
   return chosen;
 }
 
-void report(const options& o) {
+void report(const report_arguments& o) {
   if (o.out.empty() && o.markdown.empty() && o.json.empty()) {
     throw input_error("report: nothing to write; expected --out, --markdown or --json");
   }
@@ -105,7 +105,7 @@ void add_report(CLI::App& app) {
       "\nThe page is one file without scripts: it opens from disk, in light and dark, and "
       "prints.\n"
       "Example: zp-lab report --model gpt2 -o report.html --markdown -");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<report_arguments>();
   o->add_to(*command, "score", "ranges");
   o->add_table_to(*command);
   command->add_option("-o,--out", o->out, "Write the page as HTML")->type_name("FILE");

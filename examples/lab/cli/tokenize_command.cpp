@@ -11,12 +11,12 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct tokenize_arguments {
   std::string model, text, out;
   bool hf_lines = false;
 };
 
-void tokenize(const options& o) {
+void tokenize(const tokenize_arguments& o) {
   const tokenizer tokens(o.model);
   std::string text = read_text(o.text);
   if (o.hf_lines) text = join_lines_as_huggingface(text);
@@ -35,7 +35,7 @@ void add_tokenize(CLI::App& app) {
   command->footer(
       "Writes little-endian uint16 ids, without a BOS; special tokens in the text are read as "
       "text.\nExample: zp-lab tokenize --model gpt2 --text wiki.test.raw --hf-lines --out ids.u16");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<tokenize_arguments>();
   command->add_option("--model", o->model, "Folder with the files of the tokenizer")
       ->required()
       ->type_name("DIR");

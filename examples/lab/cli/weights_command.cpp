@@ -10,7 +10,7 @@
 namespace lab::cli {
 namespace {
 
-struct options {
+struct weights_arguments {
   std::string path, schemes, filter, layout = "auto", json;
 };
 
@@ -25,7 +25,7 @@ std::vector<scheme_name> named(const std::string& list) {
   return names;
 }
 
-void weights(const options& o) {
+void weights(const weights_arguments& o) {
   const std::map<std::string, weight_layout> layouts = {{"auto", weight_layout::automatic},
                                                         {"linear", weight_layout::linear},
                                                         {"conv1d", weight_layout::conv1d}};
@@ -47,7 +47,7 @@ void add_weights(CLI::App& app) {
       "the matrix that comes off worst.\n"
       "Example: zp-lab weights gpt2/model.safetensors --tensors attn --schemes "
       "w8,w4-g32,w4-channel");
-  auto o = std::make_shared<options>();
+  auto o = std::make_shared<weights_arguments>();
   command->add_option("path", o->path, "A .safetensors file, an index, or a folder with one")
       ->required()
       ->type_name("PATH");

@@ -1,6 +1,7 @@
 // Names are parsed word by word; a word is taken at most once and in the order of the grammar.
 #include <lab/experiments/scheme_name.hpp>
 #include <lab/io/error.hpp>
+#include <zeropoint/kernels/int4.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -11,7 +12,9 @@ namespace {
 
 constexpr const char* grammar =
     "; expected fp32, f16, bf16, wB[-tensor|-channel|-gN][-affine][-gptq|-awq|-adaround] with 2 to "
-    "8 bits B (no -awq with -tensor), w8a8-dynamic[-token][-smooth[-search]|-rotate], "
+    "8 bits B (no -awq with -tensor), wBa8[-tensor|-channel|-gN][-affine][-gptq|-adaround] with 2 "
+    "to "
+    "4 bits B and N a multiple of 32, w8a8-dynamic[-token][-smooth[-search]|-rotate], "
     "w8a8-static[-p99.9|-mse|-kl][-smooth[-search]|-rotate][-watch], w8a8-outlier or "
     "w8a8-channel-simulated, each perhaps with -kv8 or -attn8 at the end";
 
@@ -101,6 +104,14 @@ bool parse_activations(words& w, scheme_name& s) {
   return true;
 }
 
+/// The groups of packed weights are whole units of the kernels.
+bool packs_in_groups(const scheme_name& s) {
+  return s.granularity.visit([](const auto& g) {
+    if constexpr (requires { g.size; }) return g.size % zeropoint::kernels::int4_group_unit == 0;
+    return true;
+  });
+}
+
 bool parse_linears(words& w, scheme_name& s) {
   if (w.take("fp32")) return true;
   if (w.take("f16")) {
@@ -112,6 +123,13 @@ bool parse_linears(words& w, scheme_name& s) {
     return true;
   }
   if (w.take("w8a8")) return parse_activations(w, s);
+  for (const int bits : {2, 3, 4}) {
+    if (!w.take("w" + std::to_string(bits) + "a8")) continue;
+    s.kind = arithmetic::int4;
+    s.weights.bits = bits;
+    parse_weights(w, s);
+    return s.method != weight_method::awq && packs_in_groups(s);
+  }
   std::size_t bits = 0;
   if (w.done() || !number_after('w', w.word(), 2, 8, bits)) return false;
   w.next();

@@ -3,6 +3,9 @@
 //   fp32, f16, bf16                                 weights in floats of that size
 //   w8 w4 w3 ... [-tensor|-channel|-gN] [-affine] [-gptq|-awq|-adaround]
 //                                                   integer weights, float activations
+//   w4a8 w3a8 w2a8 [-tensor|-channel|-gN] [-affine] [-gptq|-adaround]
+//                                                   the same weights, packed, times int8 activations with a
+//                                                   scale per token; N a multiple of 32
 //   w8a8-dynamic[-token] [-smooth[-search]|-rotate]
 //                                                   int8 activations, scales from the values themselves
 //   w8a8-static [-p99.9|-mse|-kl] [-smooth[-search]|-rotate] [-watch]
@@ -34,6 +37,7 @@ enum class arithmetic {
   f16,
   bf16,
   weight_only,
+  int4,  ///< packed weights of at most 4 bits, dynamic activations per token
   dynamic,
   calibrated,  ///< the static schemes
   outlier,
@@ -57,7 +61,7 @@ struct scheme_name {
   bool watched = false;
   attention_kind attention = attention_kind::floats;
 
-  [[nodiscard]] bool quantizes_activations() const noexcept { return kind >= arithmetic::dynamic; }
+  [[nodiscard]] bool quantizes_activations() const noexcept { return kind >= arithmetic::int4; }
   [[nodiscard]] bool is_smooth() const noexcept {
     return cure == activation_cure::smooth || cure == activation_cure::smooth_search;
   }

@@ -52,36 +52,44 @@ void require_cure(const scheme_name& name, const transformer& model) {
   }
 }
 
+/// make(codes, dense) gives the layer of a weight that is quantized as the name says.
+template <class Make>
+scheme_layers make_coded(const scheme_name& name, const transformer& model, const calibration& seen,
+                         Make&& make) {
+  using namespace zeropoint;
+  return scheme_builder(name, model).quantized([&](std::size_t i, const dense& d) {
+    const linear_weight w{d.view()};
+    if (name.method == weight_method::gptq) {
+      const auto chosen =
+          gptq(w, seen.gram[i], {.weights = name.weights, .granularity = name.granularity});
+      return make(quantized_weight(chosen.codes, chosen.statistics), d);
+    }
+    if (name.method == weight_method::adaround) {
+      const auto chosen =
+          adaround(w, seen.gram[i], {.weights = name.weights, .granularity = name.granularity});
+      return make(quantized_weight(chosen.codes, chosen.statistics), d);
+    }
+    return make(name.kind == arithmetic::int4
+                    ? quantized_weight::with_half_scales(w, name.granularity, name.weights)
+                    : quantized_weight(w, name.granularity, name.weights),
+                d);
+  });
+}
+
 scheme_layers make_weight_only(const scheme_name& name, const transformer& model,
                                const calibration& seen) {
   using namespace zeropoint;
-  scheme_builder b(name, model);
-  const auto coded = [](const dense& d, const auto& chosen) {
-    return weight_only_linear(quantized_weight(chosen.codes, chosen.statistics), d.bias);
-  };
-  switch (name.method) {
-    case weight_method::nearest:
-      return b.quantized([&](std::size_t, const dense& d) {
-        return weight_only_linear(linear_weight{d.view()}, d.bias,
-                                  {.granularity = name.granularity, .weights = name.weights});
-      });
-    case weight_method::gptq:
-      return b.quantized([&](std::size_t i, const dense& d) {
-        return coded(d, gptq(linear_weight{d.view()}, seen.gram[i],
-                             {.weights = name.weights, .granularity = name.granularity}));
-      });
-    case weight_method::adaround:
-      return b.quantized([&](std::size_t i, const dense& d) {
-        return coded(d, adaround(linear_weight{d.view()}, seen.gram[i],
-                                 {.weights = name.weights, .granularity = name.granularity}));
-      });
-    case weight_method::awq:
-      break;
+  if (name.method != weight_method::awq) {
+    return make_coded(name, model, seen, [](const quantized_weight& w, const dense& d) {
+      return weight_only_linear(w, d.bias);
+    });
   }
-  return b.quantized([&](std::size_t i, const dense& d) {
+  return scheme_builder(name, model).quantized([&](std::size_t i, const dense& d) {
     const auto chosen = awq(linear_weight{d.view()}, seen.gram[i],
                             awq_options{.weights = name.weights, .granularity = name.granularity});
-    return scaled_linear(coded(d, chosen), chosen.scale.factors);
+    return scaled_linear(
+        weight_only_linear(quantized_weight(chosen.codes, chosen.statistics), d.bias),
+        chosen.scale.factors);
   });
 }
 
@@ -132,6 +140,11 @@ scheme_layers make_scheme(const scheme_name& name, const transformer& model,
       return b.floats<bf16_linear>(2);
     case arithmetic::weight_only:
       return make_weight_only(name, model, seen);
+    case arithmetic::int4:
+      return make_coded(name, model, seen,
+                        [](const zeropoint::quantized_weight& w, const dense& d) {
+                          return zeropoint::int4_linear(w, d.bias);
+                        });
     case arithmetic::dynamic:
       return make_dynamic(name, model);
     case arithmetic::calibrated:

@@ -50,7 +50,7 @@ void require_known(const std::string& name) {
 }
 
 /// Words in lines of at most 100 columns, indented.
-std::string wrapped(const std::string& text) {
+std::string indented(const std::string& text) {
   constexpr std::size_t columns = 98;  // and " %", which stays with its number
   std::string result, line = "   ";
   std::istringstream words(text);
@@ -93,7 +93,7 @@ std::string text_of(std::span<const gallery_entry> entries) {
   for (const gallery_entry& e : entries) {
     text += format("\n%-20s %10s %10s   %s\n", e.name.c_str(), number(e.naive).c_str(),
                    number(e.cured).c_str(), e.metric.c_str());
-    text += wrapped(e.shows);
+    text += indented(e.shows);
   }
   return text;
 }

@@ -88,6 +88,7 @@ class int4_linear : public integer_activations {
     const params p = weights_.params_at(j, k / weights_.group());
     return {p.scale, p.zero_point - shift_, weights().qmin(), weights().qmax()};
   }
+  [[nodiscard]] static constexpr activation_granularity tokens() noexcept { return per_token; }
   /// Bytes in memory: nibbles, scales and zero points with the padding of the panels.
   [[nodiscard]] std::size_t weight_bytes() const noexcept { return weights_.bytes(); }
   [[nodiscard]] const kernels::kernel& kernel() const noexcept { return weights_.kernel(); }
