@@ -110,7 +110,7 @@ TEST_CASE("Logits with int8 attention are near those of float, and not the same"
     const double d = distance(test::logits_of(m, layers, ids, kind), exact);
     INFO(name << ", kind " << static_cast<int>(kind) << ": " << d << " of " << spread);
     CHECK(d > 0);
-    CHECK(d < 0.01 * spread);
+    CHECK(d < 0.02 * spread);  // 0.3 to 0.7 %, for rotated keys up to 1.3 %
   }
 }
 
