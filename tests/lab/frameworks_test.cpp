@@ -6,6 +6,9 @@
 #include <lab/report/frameworks.hpp>
 #include <nlohmann/json.hpp>
 
+#include <set>
+#include <sstream>
+
 namespace {
 
 lab::dense layer(std::size_t out, std::size_t in, std::vector<float> weight) {
@@ -123,4 +126,8 @@ TEST_CASE("a model: torch per channel by a loop of its own, onnxruntime exactly 
     CHECK(written["frameworks"][i]["different_codes"] == all[i].differ);
     CHECK(test::contains(lab::text_of(all), "\n" + all[i].name + " "));
   }
+  std::istringstream lines(lab::text_of(all));
+  std::set<std::size_t> lengths;
+  for (std::string line; std::getline(lines, line);) lengths.insert(line.size());
+  CHECK(lengths.size() == 1);  // columns under one another
 }

@@ -33,7 +33,7 @@ std::string text_of(std::span<const framework_difference> rows) {
                100 * static_cast<double>(f.differ) / static_cast<double>(f.values),
                grouped(f.by_range).c_str(), grouped(f.by_saturation).c_str(),
                grouped(f.by_rounding).c_str());
-    text += decibels(f.sqnr_db(), 9, 3) + decibels(f.own_sqnr_db()) + "\n";
+    text += decibels(f.sqnr_db(), 9, 3) + decibels(f.own_sqnr_db(), 9, 3) + "\n";
   }
   return text;
 }
