@@ -128,6 +128,8 @@ TEST_CASE("a model: torch per channel by a loop of its own, onnxruntime exactly 
   }
   std::istringstream lines(lab::text_of(all));
   std::set<std::size_t> lengths;
-  for (std::string line; std::getline(lines, line);) lengths.insert(line.size());
+  for (std::string line; std::getline(lines, line);) {
+    if (!test::contains(line, "no layer fits")) lengths.insert(line.size());
+  }
   CHECK(lengths.size() == 1);  // columns under one another
 }
