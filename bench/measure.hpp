@@ -77,7 +77,6 @@ class product {
   void run(const Executor& ex) {
     const std::size_t at = next_++;
     const zp::matrix_view<const std::int8_t> a(a_.data(), m_, shape_.k);
-    const zp::matrix_view<float> y(float_out_.data(), m_, shape_.n);
     const std::span<const float> all(scales_);
     if (to_ == output::s32) {
       zp::gemm(a, int8_[at % int8_.size()],
@@ -85,10 +84,10 @@ class product {
     } else if (to_ == output::f32) {
       const zp::dequantization d{all.first(m_), all.subspan(m_, shape_.n),
                                  all.subspan(m_ + shape_.n, shape_.n)};
-      zp::gemm(a, int8_[at % int8_.size()], d, y, ex);
+      zp::gemm(a, int8_[at % int8_.size()], d, y(), ex);
     } else {
       const zp::int4_dequantization d{all.first(m_), all.subspan(m_, shape_.n)};
-      zp::gemm(a, int4_[at % int4_.size()], d, y, ex);
+      zp::gemm(a, int4_[at % int4_.size()], d, y(), ex);
     }
   }
   [[nodiscard]] double operations() const {
@@ -109,6 +108,7 @@ class product {
 
  private:
   static constexpr std::size_t cold_bytes = 192u << 20;
+  zp::matrix_view<float> y() { return {float_out_.data(), m_, shape_.n}; }
   static std::size_t copies_for(bool cold, std::size_t bytes) {
     return cold ? cold_bytes / bytes + 1 : 1;
   }

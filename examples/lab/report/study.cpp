@@ -13,8 +13,11 @@ namespace {
 /// minus.
 std::string fitting(double x, int width, int digits, bool sign = false) {
   if (std::fabs(x) < 0.5 * std::pow(10.0, -digits)) x = 0;
-  std::string text = sign ? format("%+*.*f", width, digits, x) : format("%*.*f", width, digits, x);
-  if (text.front() == ' ') return text;
+  for (; digits >= 0; --digits) {  // large numbers give up decimals first
+    std::string text =
+        sign ? format("%+*.*f", width, digits, x) : format("%*.*f", width, digits, x);
+    if (text.front() == ' ') return text;
+  }
   return sign ? format("%+*.0e", width, x) : format("%*.0e", width, x);
 }
 
