@@ -4,6 +4,7 @@
 
 #include <array>
 
+#include "support/errors.hpp"
 #include "support/product.hpp"
 
 namespace zp = zeropoint;
@@ -61,19 +62,6 @@ struct reversed {
   }
 };
 
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const zp::error& e) {
-    return e.what();
-  }
-  return {};
-}
-bool contains(const std::string& text, const char* part) {
-  return text.find(part) != std::string::npos;
-}
-
 }  // namespace
 
 TEST_CASE(
@@ -126,7 +114,7 @@ TEST_CASE("4-bit weights pack into the bytes that they say") {
 
 TEST_CASE("4-bit weights say what is wrong") {
   const auto attempt = [](std::size_t k, std::size_t group, int code, zp::params p) {
-    return error_of([&] {
+    return test::error_of([&] {
       zp::packed_int4_weights(
           2, k, group, [&](std::size_t, std::size_t) { return code; },
           [&](std::size_t, std::size_t) { return p; });
@@ -134,28 +122,30 @@ TEST_CASE("4-bit weights say what is wrong") {
   };
   const zp::params four{1, 0, -8, 7};
   REQUIRE(attempt(64, 32, 7, four).empty());
-  REQUIRE(contains(attempt(64, 0, 0, four), "groups of 0 inputs"));
+  REQUIRE(test::contains(attempt(64, 0, 0, four), "groups of 0 inputs"));
+  REQUIRE(test::contains(attempt(64, 16, 0, four),
+                         "groups of 16 of 64 inputs, expected a multiple of 32"));
   REQUIRE(
-      contains(attempt(64, 16, 0, four), "groups of 16 of 64 inputs, expected a multiple of 32"));
-  REQUIRE(contains(attempt(64, 32, 8, four), "code 8 of output 0, input 0, expected -8 .. 7"));
-  REQUIRE(contains(attempt(64, 32, 0, {1, 0, -127, 127}), "codes -127 .. 127 around 0"));
-  REQUIRE(contains(attempt(64, 32, 0, {1, 9, -8, 7}), "codes -8 .. 7 around 9"));
-  REQUIRE(contains(attempt(2'000'000, 2'000'000, 0, four), "at most 1118464 products"));
+      test::contains(attempt(64, 32, 8, four), "code 8 of output 0, input 0, expected -8 .. 7"));
+  REQUIRE(test::contains(attempt(64, 32, 0, {1, 0, -127, 127}), "codes -127 .. 127 around 0"));
+  REQUIRE(test::contains(attempt(64, 32, 0, {1, 9, -8, 7}), "codes -8 .. 7 around 9"));
+  REQUIRE(test::contains(attempt(2'000'000, 2'000'000, 0, four), "at most 1118464 products"));
 
   test::generator g(40);
   const problem p(2, 64, 3, 32, g);
   const auto w = p.pack(zp::kernels::best());
   std::vector<float> y(8), scales(3, 1.0f);
   const auto multiply = [&](std::size_t rows, std::size_t k, std::size_t n, std::size_t count) {
-    return error_of([&] {
+    return test::error_of([&] {
       zp::gemm(zp::matrix_view<const std::int8_t>(p.a.data(), rows, k), w,
                zp::int4_dequantization{std::span(scales).first(count)},
                zp::matrix_view<float>(y.data(), rows, n));
     });
   };
   REQUIRE(multiply(2, 64, 3, 2).empty());
-  REQUIRE(contains(multiply(2, 63, 3, 2), "a has 63 columns, the packed weights have k = 64"));
-  REQUIRE(contains(multiply(2, 64, 4, 2), "the output is 2 x 4, expected 2 x 3"));
-  REQUIRE(contains(multiply(2, 64, 3, 3), "3 row scales, expected 1 or 2"));
-  REQUIRE(contains(multiply(2, 64, 3, 0), "0 row scales, expected 1 or 2"));
+  REQUIRE(
+      test::contains(multiply(2, 63, 3, 2), "a has 63 columns, the packed weights have k = 64"));
+  REQUIRE(test::contains(multiply(2, 64, 4, 2), "the output is 2 x 4, expected 2 x 3"));
+  REQUIRE(test::contains(multiply(2, 64, 3, 3), "3 row scales, expected 1 or 2"));
+  REQUIRE(test::contains(multiply(2, 64, 3, 0), "0 row scales, expected 1 or 2"));
 }

@@ -2,6 +2,7 @@
 // dependence on threads, and the layers as plain loops over the formulas of docs/quantization.md.
 #pragma once
 
+#include <support/errors.hpp>
 #include <support/test.hpp>
 #include <zeropoint/nn/linear.hpp>
 
@@ -109,20 +110,6 @@ inline std::vector<const zp::kernels::kernel*> kernels_here() {
     if (zp::kernels::runs_here(*k)) list.push_back(k);
   }
   return list;
-}
-
-/// The text of the zeropoint::error that f throws; empty when it throws none.
-template <class F>
-std::string error_of(F&& f) {
-  try {
-    f();
-  } catch (const zp::error& e) {
-    return e.what();
-  }
-  return {};
-}
-inline bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 // --- the formulas as plain loops ----------------------------------------------------------------

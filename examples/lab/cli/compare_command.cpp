@@ -37,7 +37,7 @@ void compare(const compare_arguments& o) {
   const auto made = o.load(names);
   generation_options how;
   how.new_tokens = o.new_tokens;
-  how.threads = threads_or_all(o.threads);
+  how.threads = o.thread_count();
   how.stop = made->work.model.config.eos;
   const transformer& m = made->work.model;
   const auto expected = lab::generate(m, made->schemes[0], ids, how).ids;
@@ -60,12 +60,7 @@ void add_compare(CLI::App& app) {
       "Example: zp-lab compare --model gpt2 --prompt \"The river\" --schemes "
       "w8,w8a8-dynamic-token,w4-g32");
   auto o = std::make_shared<compare_arguments>();
-  o->add_to(*command);
-  command
-      ->add_option("--prompt", o->prompt,
-                   "The text to continue; - reads standard input, less a newline at its end")
-      ->required()
-      ->type_name("TEXT");
+  o->add_to(*command)->required();
   command->add_option("--schemes", o->schemes, "Schemes beside fp32, separated by commas")
       ->required()
       ->type_name("A,B,...");

@@ -69,7 +69,7 @@ std::string closing_line(const generate_arguments& o, const generation_arguments
   const std::size_t others = (m.parameters() - m.linear_parameters()) * sizeof(float);
   std::string line =
       format("%s, %zu threads: prefill of %zu tokens at %.1f tokens/s, ", layers.name.c_str(),
-             threads_or_all(o.threads), prompt, median(runs, [&](const generation& g) {
+             o.thread_count(), prompt, median(runs, [&](const generation& g) {
                return static_cast<double>(prompt) / g.prefill_seconds;
              }));
   const std::size_t decoded = runs[0].decoded;
@@ -99,7 +99,7 @@ void generate(const generate_arguments& o) {
   generation_options how;
   how.new_tokens = o.new_tokens;
   how.choice = o.choice;
-  how.threads = threads_or_all(o.threads);
+  how.threads = o.thread_count();
   if (tokens) how.stop = m.config.eos;
   printer out(tokens ? &*tokens : nullptr);
   std::vector<generation> runs;
@@ -130,12 +130,7 @@ void add_generate(CLI::App& app) {
       "tokenizer, ids are written instead of text, and nothing ends early.\n"
       "Example: zp-lab generate --model gpt2 --prompt \"The river\" --scheme w8a8-dynamic-token");
   auto o = std::make_shared<generate_arguments>();
-  o->add_to(*command);
-  auto* prompt = command
-                     ->add_option("--prompt", o->prompt,
-                                  "The text to continue; - reads standard input, less a newline at "
-                                  "its end")
-                     ->type_name("TEXT");
+  auto* prompt = o->add_to(*command);
   auto* random = command
                      ->add_option("--prompt-tokens", o->prompt_tokens,
                                   "Instead of a text, so many tokens drawn with --seed")

@@ -1,11 +1,9 @@
 // The options of subcommands that continue a prompt: a model, its schemes, and the prompt.
 #pragma once
 
-#include <lab/cli/defaults.hpp>
+#include <lab/cli/calibration_arguments.hpp>
 #include <lab/experiments/workload.hpp>
 #include <lab/models/load.hpp>
-
-#include <CLI/CLI.hpp>
 
 #include <iostream>
 #include <iterator>
@@ -13,10 +11,9 @@
 
 namespace lab::cli {
 
-struct generation_arguments {
-  std::string model, prompt, table;
-  std::string calibration = default_calibration;
-  std::size_t new_tokens = 64, calibration_tokens = 16384, threads = 0;
+struct generation_arguments : calibration_arguments {
+  std::string model, prompt;
+  std::size_t new_tokens = 64;
 
   /// The model, and the maker of its schemes. The calibration text or table is read only when one
   /// of the schemes needs it.
@@ -34,11 +31,11 @@ struct generation_arguments {
       wanted.text = wanted.calibration = calibration;
       wanted.table = table;
       wanted.calibration_tokens = calibration_tokens;
-      wanted.threads = threads_or_all(threads);
+      wanted.threads = thread_count();
       w = workload_loader(wanted, true).load(model);
     } else {
       w.model = load_model(model);
-      w.description.threads = threads_or_all(threads);
+      w.description.threads = thread_count();
     }
     scheme_maker maker = w.maker(names);
     for (const scheme_name& n : names) made->schemes.push_back(maker.make(n));
@@ -60,26 +57,19 @@ struct generation_arguments {
     return ids;
   }
 
-  void add_to(CLI::App& command) {
+  /// Returns --prompt, which a subcommand may require or exclude.
+  CLI::Option* add_to(CLI::App& command) {
     command.add_option("--model", model, "Folder of a model")->required()->type_name("DIR");
-    command
-        .add_option("--max-new-tokens", new_tokens, "End after so many new tokens (default: 64)")
+    command.add_option("--max-new-tokens", new_tokens, "End after so many new tokens")
+        ->capture_default_str()
         ->check(CLI::Range(1, 1 << 24));
-    command
-        .add_option("--calibration", calibration,
-                    "Text that static schemes take their ranges from (default: WikiText-2 raw "
-                    "validation, a slice)")
-        ->type_name("FILE");
-    command
-        .add_option("--calibration-table", table,
-                    "Take ranges from this table of zp-lab calibrate instead of a text")
-        ->type_name("FILE");
-    command
-        .add_option("--calibration-tokens", calibration_tokens,
-                    "Use the first N tokens of the calibration text (default: 16384)")
-        ->check(CLI::PositiveNumber);
-    command.add_option("--threads", threads, "Threads (default: all processors)")
-        ->check(CLI::Range(1, 1024));
+    add_calibration_to(command, "the ranges of static schemes");
+    add_table_to(command);
+    add_threads_to(command);
+    return command
+        .add_option("--prompt", prompt,
+                    "The text to continue; - reads standard input, less a newline at its end")
+        ->type_name("TEXT");
   }
 };
 

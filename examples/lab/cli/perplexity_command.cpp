@@ -1,6 +1,6 @@
 // zp-lab perplexity: one table per model, and per planted twin, with the same numbers as JSON and CSV.
+#include <lab/cli/calibration_arguments.hpp>
 #include <lab/cli/commands.hpp>
-#include <lab/cli/defaults.hpp>
 #include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/run.hpp>
 #include <lab/experiments/schemes.hpp>
@@ -11,12 +11,10 @@
 namespace lab::cli {
 namespace {
 
-struct perplexity_arguments {
+struct perplexity_arguments : calibration_arguments {
   std::vector<std::string> models;
-  std::string text = default_text;
-  std::string calibration = default_calibration;
-  std::string table, schemes, protocol = "chunk", planted, json, csv;
-  std::size_t window = 0, stride = 0, max_tokens = 0, calibration_tokens = 16384, threads = 0;
+  std::string text = default_text, schemes, protocol = "chunk", planted, json, csv;
+  std::size_t window = 0, stride = 0, max_tokens = 0;
   bool plain_text = false, check_parity = false;
 };
 
@@ -35,7 +33,7 @@ perplexity_options checked(const perplexity_arguments& o) {
   p.join_lines = !o.plain_text;
   if (!o.planted.empty()) p.planted = plant::parse(o.planted);
   p.check_parity = o.check_parity;
-  p.threads = threads_or_all(o.threads);
+  p.threads = o.thread_count();
   p.quantized_too = true;
   for (const std::string& folder : o.models) {
     const char* option = !o.schemes.empty() ? "--schemes" : p.planted ? "--plant" : nullptr;
@@ -77,6 +75,8 @@ void add_perplexity(CLI::App& app) {
       "  w2 to w8 [-tensor|-channel|-gN] [-affine] [-gptq|-awq|-adaround]   integer weights, N "
       "inputs a "
       "scale\n"
+      "  w2a8 to w4a8 [-tensor|-channel|-gN] [-affine] [-gptq|-adaround]     packed, times int8 "
+      "activations\n"
       "  w8a8-dynamic[-token] [-smooth[-search]|-rotate]                     int8 activations as "
       "well\n"
       "  w8a8-static [-p99.9|-mse|-kl] [-smooth[-search]|-rotate] [-watch]   on calibrated ranges\n"
@@ -99,15 +99,8 @@ void add_perplexity(CLI::App& app) {
       ->allow_extra_args(false);
   command->add_option("--text", o->text, "Text to score (default: WikiText-2 raw test)")
       ->type_name("FILE");
-  command
-      ->add_option("--calibration", o->calibration,
-                   "Text that static schemes take their ranges from (default: WikiText-2 raw "
-                   "validation, a slice)")
-      ->type_name("FILE");
-  command
-      ->add_option("--calibration-table", o->table,
-                   "Take ranges from this table of zp-lab calibrate instead of a text")
-      ->type_name("FILE");
+  o->add_calibration_to(*command, "the ranges of static schemes");
+  o->add_table_to(*command);
   command
       ->add_option("--schemes", o->schemes,
                    "Schemes, separated by commas (default: nine, see below)")
@@ -125,10 +118,6 @@ void add_perplexity(CLI::App& app) {
       ->add_option("--max-tokens", o->max_tokens,
                    "Use only the first N tokens of the text (default: all)")
       ->check(CLI::PositiveNumber);
-  command
-      ->add_option("--calibration-tokens", o->calibration_tokens,
-                   "Use the first N tokens of the calibration text (default: 16384)")
-      ->check(CLI::PositiveNumber);
   command->add_flag(
       "--plain-text", o->plain_text,
       "Read texts as they are; by default lines are joined as the HuggingFace dataset "
@@ -141,8 +130,7 @@ void add_perplexity(CLI::App& app) {
                     "First compare every quantized layer with its float-simulated twin");
   command->add_option("--json", o->json, "Also write the numbers as JSON")->type_name("FILE");
   command->add_option("--csv", o->csv, "Also write the numbers as CSV")->type_name("FILE");
-  command->add_option("--threads", o->threads, "Threads (default: all processors)")
-      ->check(CLI::Range(1, 1024));
+  o->add_threads_to(*command);
   command->callback([o] { perplexity(*o); });
 }
 

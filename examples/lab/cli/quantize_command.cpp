@@ -1,6 +1,6 @@
 // zp-lab quantize: a float checkpoint to quantized ones on disk.
+#include <lab/cli/calibration_arguments.hpp>
 #include <lab/cli/commands.hpp>
-#include <lab/cli/defaults.hpp>
 #include <lab/experiments/quantize.hpp>
 
 #include <iostream>
@@ -9,10 +9,9 @@
 namespace lab::cli {
 namespace {
 
-struct quantize_arguments {
-  std::string model, schemes, out;
-  std::string text = default_text, calibration = default_calibration;
-  std::size_t calibration_tokens = 16384, evaluate_tokens = 0, threads = 0;
+struct quantize_arguments : calibration_arguments {
+  std::string model, schemes, out, text = default_text;
+  std::size_t evaluate_tokens = 0;
   bool force = false;
 };
 
@@ -25,7 +24,7 @@ void quantize(const quantize_arguments& o) {
   wanted.schemes = storable_schemes(o.schemes);
   wanted.calibration_tokens = o.calibration_tokens;
   wanted.evaluate_tokens = o.evaluate_tokens;
-  wanted.threads = threads_or_all(o.threads);
+  wanted.threads = o.thread_count();
   wanted.force = o.force;
   quantize_checkpoints(wanted, [](const std::filesystem::path& folder, const model_card& card) {
     std::cout << printable(folder.string(), 300) << ": " << card.scheme.text << ", "
@@ -55,24 +54,14 @@ void add_quantize(CLI::App& app) {
   command->add_option("-o,--out", o->out, "Folder to write, new or empty")
       ->required()
       ->type_name("OUT");
-  command
-      ->add_option("--calibration", o->calibration,
-                   "Text that static schemes and GPTQ look at (default: WikiText-2 raw "
-                   "validation, a slice)")
-      ->type_name("FILE");
-  command
-      ->add_option("--calibration-tokens", o->calibration_tokens,
-                   "Use the first N tokens of the calibration text")
-      ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+  o->add_calibration_to(*command, "the ranges of static schemes and for GPTQ and AdaRound");
   command->add_option("--evaluate-tokens", o->evaluate_tokens,
                       "Measure the loss of what was written on so many tokens, one window at "
                       "least, for the model card (default: do not)");
   command->add_option("--text", o->text, "Text to measure on (default: WikiText-2 raw test)")
       ->type_name("FILE");
   command->add_flag("--force", o->force, "Overwrite the files of a folder that is not empty");
-  command->add_option("--threads", o->threads, "Threads (default: all processors)")
-      ->check(CLI::Range(1, 1024));
+  o->add_threads_to(*command);
   command->callback([o] { quantize(*o); });
 }
 

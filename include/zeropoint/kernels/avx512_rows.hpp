@@ -13,7 +13,7 @@ namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::avx512_vnni {
 
 /// 16 outputs; unsigned: sums may wrap. Of an int vector type and only cast to __m512i at the
-/// intrinsic: g++ 12 spills sums of type __m512i, which costs more than half of the speed.
+/// intrinsic: g++ 12 spills sums of type __m512i (tests/structure/hot_loops looks for it).
 using lanes = unsigned __attribute__((vector_size(64)));
 
 /// The rows of one tile as two bases and two strides: four registers reach eight rows.

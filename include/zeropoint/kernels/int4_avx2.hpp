@@ -131,10 +131,7 @@ inline void multiply_int4_rows(const int4_job& job, std::index_sequence<R...>) {
   static constexpr void (*of_height[])(const int4_job&, std::size_t) = {
       &int4_tile<std::make_index_sequence<R + 1>, std::make_index_sequence<2>, Half,
                  Zeros>::run...};
-  const row_blocks blocks(job.m, sizeof...(R));
-  for (std::size_t i = 0, first = 0; i < blocks.count; first += blocks.height(i++)) {
-    of_height[blocks.height(i) - 1](job, first);
-  }
+  by_row_blocks(job, of_height);
 }
 template <bool Half, bool Zeros>
 inline void multiply_int4(const int4_job& job) {

@@ -116,13 +116,10 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
 template <bool Half, bool Zeros>
 inline void multiply_int4(const int4_job& job) {
   using columns = std::make_index_sequence<4>;
-  for (std::size_t first = 0; first < job.m; first += 2) {
-    if (job.m - first == 1) {
-      int4_tile<std::make_index_sequence<1>, columns, Half, Zeros>::run(job, first);
-    } else {
-      int4_tile<std::make_index_sequence<2>, columns, Half, Zeros>::run(job, first);
-    }
-  }
+  static constexpr void (*of_height[])(const int4_job&, std::size_t) = {
+      &int4_tile<std::make_index_sequence<1>, columns, Half, Zeros>::run,
+      &int4_tile<std::make_index_sequence<2>, columns, Half, Zeros>::run};
+  by_row_blocks(job, of_height);
 }
 
 inline constexpr int4_format int4{2,

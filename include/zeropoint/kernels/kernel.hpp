@@ -86,6 +86,15 @@ struct row_blocks {
   }
 };
 
+/// Rows of a job by blocks: of_height[h - 1](job, first) is the tile of h rows.
+template <class Job, std::size_t Mr>
+inline void by_row_blocks(const Job& job, void (*const (&of_height)[Mr])(const Job&, std::size_t)) {
+  const row_blocks blocks(job.m, Mr);
+  for (std::size_t i = 0, first = 0; i < blocks.count; first += blocks.height(i++)) {
+    of_height[blocks.height(i) - 1](job, first);
+  }
+}
+
 /// m rows of k int8 or uint8 elements into the operand type, then padded_k - k elements of any value
 /// (they will meet zeros, but they must be initialised).
 struct prepare_job {

@@ -101,16 +101,11 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
   }
 };
 
-using tile_fn = void (*)(const panel_job&, std::size_t first);
-
 template <std::size_t Vectors, std::size_t... R>
 inline void multiply_rows(const panel_job& job, std::index_sequence<R...>) {
-  static constexpr tile_fn of_height[] = {
+  static constexpr void (*of_height[])(const panel_job&, std::size_t) = {
       &tile<std::make_index_sequence<R + 1>, std::make_index_sequence<Vectors>>::run...};
-  const row_blocks blocks(job.m, sizeof...(R));
-  for (std::size_t i = 0, first = 0; i < blocks.count; first += blocks.height(i++)) {
-    of_height[blocks.height(i) - 1](job, first);
-  }
+  by_row_blocks(job, of_height);
 }
 template <std::size_t Vectors, std::size_t Mr>
 inline void multiply(const panel_job& job) {

@@ -3,9 +3,9 @@
 //   y(i, j) = fma(total, scale_x(i), bias[j]),   total = sum over groups g, each step an fma, of
 //             scale_w(j, g) * (sum over k in g of xq(i, k) * (wq(j, k) - zw(j, g)))    exact, int32
 //
-// Half the bytes of int8 weights, so nearly half the time where memory is the limit (one token), and
-// products of integers where it is not. ggml's Q4_0 (groups of 32, float16 scales) computes the same
-// sums, with a scale of the activations for each group.
+// About half the bytes of int8 weights, which is what counts where memory is the limit (one token),
+// and products of integers where it is not. ggml's Q4_0 (groups of 32, float16 scales) computes the
+// same sums, with a scale of the activations for each group.
 #pragma once
 
 #include <zeropoint/gemm/int4.hpp>
