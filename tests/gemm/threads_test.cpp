@@ -2,20 +2,12 @@
 // backwards.
 #include <zeropoint/gemm/gemm.hpp>
 
+#include "support/executors.hpp"
 #include "support/product.hpp"
 
 namespace zp = zeropoint;
 
 namespace {
-
-/// Pretends to be four threads and runs the tasks in reverse order.
-struct backwards {
-  [[nodiscard]] std::size_t concurrency() const { return 4; }
-  template <class F>
-  void operator()(std::size_t count, F&& f) const {
-    while (count > 0) f(--count);
-  }
-};
 
 template <class A, class Executor>
 std::vector<float> product(const test::codes<A>& a, const test::codes<std::int8_t>& w,
@@ -50,7 +42,7 @@ TEMPLATE_TEST_CASE("every executor gives the same bits", "", std::int8_t, std::u
       INFO(kernel->name << ' ' << m << " x " << k << " x " << n);
       const auto packed = zp::pack(w.view(), *kernel);
       const auto expected = product(a, w, packed, zp::serial{});
-      REQUIRE((product(a, w, packed, backwards{}) == expected));
+      REQUIRE((product(a, w, packed, test::backwards{4}) == expected));
 #if defined(_OPENMP)
       for (const int threads : {1, 2, 3, 4}) {
         REQUIRE((product(a, w, packed, zp::openmp(threads)) == expected));

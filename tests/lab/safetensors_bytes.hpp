@@ -8,11 +8,11 @@
 
 namespace test {
 
-inline std::string framed(std::string_view header, std::string_view data) {
+inline std::string framed(std::string_view header, std::string_view payload) {
   std::uint64_t size = header.size();
   std::string result(8, '\0');
   std::memcpy(result.data(), &size, 8);
-  return result.append(header).append(data);
+  return result.append(header).append(payload);
 }
 
 }  // namespace test

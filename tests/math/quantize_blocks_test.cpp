@@ -7,7 +7,7 @@
 namespace zp = zeropoint;
 using view = zp::matrix_view<const float>;
 using test::backwards;
-using test::matrix;
+using test::nasty_matrix;
 
 namespace {
 
@@ -84,7 +84,7 @@ TEST_CASE("every granularity is its blocks one by one") {
   INFO(test::seed_text(test::seed(51)));
   for (const auto& [rows, cols] : std::vector<std::pair<std::size_t, std::size_t>>{
            {1, 1}, {1, 70}, {70, 1}, {3, 5}, {17, 33}, {65, 130}, {130, 65}}) {
-    const matrix m(g, rows, cols, 6);
+    const nasty_matrix m(g, rows, cols, 6);
     const zp::linear_weight linear{m.get()};
     const zp::conv1d_weight conv{m.get()};
     for (const zp::scheme& s : schemes) {
@@ -107,7 +107,7 @@ TEST_CASE("every granularity is its blocks one by one") {
 TEST_CASE("a conv1d_weight is its transpose as a linear_weight, statistics included") {
   test::generator g(test::seed(52));
   INFO(test::seed_text(test::seed(52)));
-  const matrix m(g, 150, 77, 20), t = m.transposed();
+  const nasty_matrix m(g, 150, 77, 20), t = m.transposed();
   const auto same = [&](auto granularity, const zp::scheme& s) {
     const auto [a, damage_a] = zp::quantize<std::int8_t>(zp::linear_weight{m.get()}, granularity, s,
                                                          zp::serial{}, zp::block_statistics);
@@ -133,7 +133,7 @@ TEST_CASE("a conv1d_weight is its transpose as a linear_weight, statistics inclu
 TEST_CASE("threads change nothing, not even the last bit of an energy") {
   test::generator g(test::seed(55));
   INFO(test::seed_text(test::seed(55)));
-  const matrix m(g, 300, 500, 40);
+  const nasty_matrix m(g, 300, 500, 40);
   const auto same = [&](const auto& source, auto granularity) {
     const auto one = zp::quantize<std::int8_t>(source, granularity, zp::affine);
     for (const int threads : {2, 3, 7}) {

@@ -6,7 +6,7 @@
 namespace zp = zeropoint;
 using view = zp::matrix_view<const float>;
 using test::backwards;
-using test::matrix;
+using test::nasty_matrix;
 
 // A bare matrix has no output channel and no K; a weight has both.
 static_assert(!zp::quantizable<view, zp::per_output_channel_t>);
@@ -58,7 +58,7 @@ TEST_CASE("matrices without a row, a column or a number") {
 TEST_CASE("static params: one, or a table") {
   test::generator g(test::seed(53));
   INFO(test::seed_text(test::seed(53)));
-  const matrix m(g, 40, 90, 8);
+  const nasty_matrix m(g, 40, 90, 8);
   const view x = m.get();
   for (const zp::params& p : {zp::fit({-10, 10}, zp::symmetric), zp::fit({-3, 10}, zp::affine),
                               zp::fit({-1, 1}, zp::symmetric.with_bits(4))}) {
@@ -96,7 +96,7 @@ TEST_CASE("static params: one, or a table") {
 TEST_CASE("quantize_into is quantize without the matrix; a token does not see its batch mates") {
   test::generator g(test::seed(54));
   INFO(test::seed_text(test::seed(54)));
-  const matrix m(g, 9, 200, 30);
+  const nasty_matrix m(g, 9, 200, 30);
   const view x = m.get();
   std::vector<std::uint8_t> codes(x.size()), one(x.cols());
   std::vector<float> scales(9), scale(1);

@@ -10,6 +10,7 @@
 #include <set>
 #include <vector>
 
+#include "support/executors.hpp"
 #include "support/test.hpp"
 
 namespace test {
@@ -109,26 +110,17 @@ inline std::vector<float> nasty(generator& g, std::size_t n, float scale, unsign
   return x;
 }
 
-/// Tasks in reverse order, to show that order does not matter.
-struct backwards {
-  [[nodiscard]] std::size_t concurrency() const { return 3; }
-  template <class F>
-  void operator()(std::size_t count, F&& f) const {
-    for (std::size_t i = count; i-- > 0;) f(i);
-  }
-};
-
 /// Nasty values in rows with a gap between them.
-struct matrix {
+struct nasty_matrix {
   std::size_t rows, cols, stride;
   std::vector<float> values;
-  matrix(generator& g, std::size_t r, std::size_t c, unsigned rarity)
+  nasty_matrix(generator& g, std::size_t r, std::size_t c, unsigned rarity)
       : rows(r), cols(c), stride(c + g() % 5), values(nasty(g, r * stride, 0.5f, rarity)) {}
   [[nodiscard]] zeropoint::matrix_view<const float> get() const {
     return {values.data(), rows, cols, stride};
   }
-  [[nodiscard]] matrix transposed() const {
-    matrix t = *this;
+  [[nodiscard]] nasty_matrix transposed() const {
+    nasty_matrix t = *this;
     t.rows = cols;
     t.cols = rows;
     t.stride = rows;

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <support/errors.hpp>
+#include <support/executors.hpp>
+#include <support/kernels.hpp>
 #include <support/test.hpp>
 #include <zeropoint/nn/linear.hpp>
 
@@ -94,23 +96,6 @@ struct threads {
     for (auto& thread : running) thread.join();
   }
 };
-/// One thread, last task first, and a concurrency it does not have.
-struct backwards {
-  [[nodiscard]] std::size_t concurrency() const { return 3; }
-  template <class F>
-  void operator()(std::size_t tasks, F&& f) const {
-    while (tasks-- > 0) f(tasks);
-  }
-};
-
-/// The kernels of this build that run here.
-inline std::vector<const zp::kernels::kernel*> kernels_here() {
-  std::vector<const zp::kernels::kernel*> list;
-  for (const zp::kernels::kernel* k : zp::kernels::all()) {
-    if (zp::kernels::runs_here(*k)) list.push_back(k);
-  }
-  return list;
-}
 
 // --- the formulas as plain loops ----------------------------------------------------------------
 

@@ -9,18 +9,10 @@
 #include <string>
 #include <vector>
 
+#include "support/kernels.hpp"
 #include "support/test.hpp"
 
 namespace test {
-
-/// The kernels this processor runs, scalar last.
-inline std::vector<const zeropoint::kernels::kernel*> kernels_here() {
-  std::vector<const zeropoint::kernels::kernel*> here;
-  for (const auto* k : zeropoint::kernels::all()) {
-    if (zeropoint::kernels::runs_here(*k)) here.push_back(k);
-  }
-  return here;
-}
 
 enum class pattern { random, lowest, highest, alternating };
 inline constexpr pattern patterns[] = {pattern::random, pattern::lowest, pattern::highest,

@@ -31,17 +31,11 @@ void require_free(const fs::path& folder, const quantize_options& o) {
     reject({folder.string()}, "is not empty; --force overwrites what is there");
 }
 
-void write_text(const fs::path& path, const std::string& text) {
-  output_file file(path);
-  file.write(text);
-  file.finish();
-}
-
 /// A file that the model has, also if an older checkpoint left one.
 void copy_tokenizer(const fs::path& from, const fs::path& to) {
   for (const char* name : tokenizer_files) {
     if (fs::exists(from / name)) {
-      write_text(to / name, read_file(from / name, largest_tokenizer_file));
+      write_file(to / name, read_file(from / name, largest_tokenizer_file));
     } else {
       fs::remove(to / name);
     }
@@ -73,7 +67,7 @@ class quantizer {
     card.linear_bytes = made.stored_bytes;
     if (scheme.needs_calibration()) card.calibration = calibration_of(work_.description.protocol);
     if (options_.evaluate_tokens > 0) card.evaluation = evaluated(folder);
-    write_text(folder / "README.md", text_of(card));
+    write_file(folder / "README.md", text_of(card));
     return card;
   }
 

@@ -14,8 +14,6 @@
 namespace lab {
 namespace {
 
-constexpr std::uint64_t largest_config = 1 << 24;
-
 json read_config(const std::filesystem::path& folder) {
   const auto path = folder / "config.json";
   return parse_json(read_file(path, largest_config), path.string());

@@ -10,8 +10,6 @@
 namespace lab {
 namespace {
 
-constexpr std::uint64_t largest_config = 1 << 24;
-
 /// Tensors to write and the bytes they borrow.
 class tensor_list {
  public:
@@ -109,12 +107,6 @@ json description_of(const scheme_name& s, const quantized_layer& first) {
           {"activations", activations}};
 }
 
-void write_text(const std::filesystem::path& path, const std::string& text) {
-  output_file file(path);
-  file.write(text);
-  file.finish();
-}
-
 }  // namespace
 
 std::uint64_t write_quantized(const std::filesystem::path& out, const scheme_name& scheme,
@@ -142,7 +134,7 @@ std::uint64_t write_quantized(const std::filesystem::path& out, const scheme_nam
                     {{"format", "pt"},
                      {quantized_format::version_key, std::to_string(quantized_format::version)},
                      {quantized_format::scheme_key, scheme.text}});
-  write_text(out / "config.json", tree.dump(2) + "\n");
+  write_file(out / "config.json", tree.dump(2) + "\n");
   return std::filesystem::file_size(file);
 }
 

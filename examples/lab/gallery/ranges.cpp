@@ -10,7 +10,7 @@ namespace {
 
 namespace zp = zeropoint;
 
-constexpr std::size_t tokens = 256, inputs = 256, outputs = 64;
+constexpr std::size_t token_count = 256, inputs = 256, outputs = 64;
 
 template <zp::observer Observer>
 zp::value_range range_of(const sample& x, Observer observer) {
@@ -32,8 +32,8 @@ zp::static_linear layer(const sample& w, zp::value_range range) {
 // with the least error.
 gallery_entry low_clipping() {
   dice d(1);
-  sample x = d.normals(tokens, inputs);
-  for (const float spike : {25.0f, -25.0f, 25.0f}) x(d.below(tokens), d.below(inputs)) = spike;
+  sample x = d.normals(token_count, inputs);
+  for (const float spike : {25.0f, -25.0f, 25.0f}) x(d.below(token_count), d.below(inputs)) = spike;
   const sample w = d.normals(outputs, inputs), exact = product(x, w);
   const zp::scheme bits = zp::symmetric.with_bits(4);
   const rounded_sample all = through(zp::fit(range_of(x, zp::min_max()), bits), x),
@@ -52,8 +52,8 @@ gallery_entry low_clipping() {
 // One channel in 256 is twenty times larger than the others: 0.4 % of the values, most of the signal.
 gallery_entry percentile_tight() {
   dice d(2);
-  sample x = d.normals(tokens, inputs);
-  for (std::size_t i = 0; i < tokens; ++i) x(i, 17) *= 20.0f;
+  sample x = d.normals(token_count, inputs);
+  for (std::size_t i = 0; i < token_count; ++i) x(i, 17) *= 20.0f;
   const sample w = d.normals(outputs, inputs), exact = product(x, w);
   const auto tight = layer(w, range_of(x, zp::percentile(99))),
              all = layer(w, range_of(x, zp::min_max()));
@@ -71,7 +71,7 @@ gallery_entry percentile_tight() {
 // less than one value of the sample is the maximum.
 gallery_entry percentile_loose() {
   dice d(3);
-  sample x = d.normals(tokens, inputs);
+  sample x = d.normals(token_count, inputs);
   x(0, 5) = 500.0f, x(0, 99) = -400.0f;
   const sample w = d.normals(outputs, inputs), exact = product(x, w);
   const auto loose = layer(w, range_of(x, zp::percentile(99.999))),
@@ -91,9 +91,9 @@ gallery_entry percentile_loose() {
 // Prose uses some channels, code others.
 gallery_entry wrong_text() {
   dice d(4);
-  const sample prose = d.normals(tokens, inputs);
-  sample code = d.normals(tokens, inputs);
-  for (std::size_t i = 0; i < tokens; ++i) {
+  const sample prose = d.normals(token_count, inputs);
+  sample code = d.normals(token_count, inputs);
+  for (std::size_t i = 0; i < token_count; ++i) {
     for (std::size_t j = 0; j < inputs; j += 16) code(i, j) *= 12.0f;
   }
   const sample w = d.normals(outputs, inputs), exact = product(code, w);

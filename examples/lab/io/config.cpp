@@ -16,7 +16,6 @@ constexpr std::uint64_t most_tokens = 1 << 24;
 constexpr std::uint64_t most_width = 1 << 17;
 constexpr std::uint64_t most_layers = 1 << 12;
 constexpr std::uint64_t most_positions = 1 << 24;
-constexpr std::uint64_t largest_file = 1 << 24;
 
 std::size_t size(const json_object& config, std::string_view key, std::uint64_t high) {
   return static_cast<std::size_t>(config.integer(key, 1, high));
@@ -223,7 +222,7 @@ model_config parse_config(std::string_view text, const std::string& file) {
 model_config load_config(const std::filesystem::path& path) {
   std::error_code ignored;
   const auto file = std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
-  return parse_config(read_file(file, largest_file), file.string());
+  return parse_config(read_file(file, largest_config), file.string());
 }
 
 }  // namespace lab

@@ -62,6 +62,9 @@ struct model_config {
   [[nodiscard]] std::size_t qkv_width() const noexcept { return q_width() + 2 * kv_width(); }
 };
 
+/// In bytes; real ones have a few thousand.
+inline constexpr std::uint64_t largest_config = 1 << 24;
+
 /// Reads and checks `path`, a config.json or a folder that holds one. An architecture other than
 /// these, scaled rotary positions, a quantized checkpoint, a missing size or a value out of range is
 /// an input_error.

@@ -123,4 +123,10 @@ std::string read_file(const std::filesystem::path& path, std::uint64_t limit) {
   return text;
 }
 
+void write_file(const std::filesystem::path& path, std::string_view text) {
+  output_file file(path);
+  file.write(text);
+  file.finish();
+}
+
 }  // namespace lab

@@ -54,5 +54,7 @@ class output_file {
 
 /// The whole file; an input_error when it is larger than `limit` bytes.
 [[nodiscard]] std::string read_file(const std::filesystem::path&, std::uint64_t limit);
+/// A whole output_file.
+void write_file(const std::filesystem::path&, std::string_view text);
 
 }  // namespace lab

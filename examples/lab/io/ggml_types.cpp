@@ -69,7 +69,7 @@ void decode_q8_0(std::span<const std::byte> blocks, std::span<float> out) {
   }
 }
 
-constexpr std::array<ggml_type, 29> types{{
+constexpr std::array<ggml_type, 29> ggml_types{{
     {0, "F32", 1, 4, decode_plain<float>},
     {1, "F16", 1, 2, decode_plain<zeropoint::float16>},
     {2, "Q4_0", 32, 18, decode_q4_0},
@@ -104,9 +104,9 @@ constexpr std::array<ggml_type, 29> types{{
 }  // namespace
 
 const ggml_type* find_ggml_type(std::uint32_t number) noexcept {
-  const auto found = std::find_if(types.begin(), types.end(),
+  const auto found = std::find_if(ggml_types.begin(), ggml_types.end(),
                                   [&](const ggml_type& t) { return t.number == number; });
-  return found == types.end() ? nullptr : &*found;
+  return found == ggml_types.end() ? nullptr : &*found;
 }
 
 }  // namespace lab

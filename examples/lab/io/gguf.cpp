@@ -10,7 +10,7 @@
 namespace lab {
 namespace {
 
-constexpr std::size_t largest_piece = std::size_t{1} << 20;  // elements converted at a time
+constexpr std::size_t elements_at_once = std::size_t{1} << 20;  // elements converted at a time
 constexpr std::size_t shown_elements = 4;
 
 /// f(T{}) with the type in which numbers of this kind are stored.
@@ -140,11 +140,11 @@ void gguf_file::floats(const gguf_tensor& tensor, std::span<float> out) const {
   require_decoder(tensor);
   ZP_REQUIRE(out.size() == tensor.elements(), "gguf: ", tensor.elements(),
              " elements into a span of ", out.size());
-  const ggml_type& type = *tensor.type;  // largest_piece is a multiple of every block
-  std::vector<std::byte> piece(std::min(largest_piece, out.size()) / type.block * type.bytes);
+  const ggml_type& type = *tensor.type;  // elements_at_once is a multiple of every block
+  std::vector<std::byte> piece(std::min(elements_at_once, out.size()) / type.block * type.bytes);
   std::uint64_t from = header_.data_begin + tensor.begin;
   for (std::size_t at = 0; at < out.size();) {
-    const std::size_t count = std::min(largest_piece, out.size() - at);
+    const std::size_t count = std::min(elements_at_once, out.size() - at);
     const auto blocks = std::span(piece).first(count / type.block * type.bytes);
     file_.read(from, blocks);
     type.decode(blocks, out.subspan(at, count));

@@ -11,7 +11,7 @@
 namespace lab {
 namespace {
 
-constexpr std::uint64_t largest_header = 100'000'000;  // real ones: a vocabulary, some 10 MB
+constexpr std::uint64_t largest_gguf_header = 100'000'000;  // real ones: a vocabulary, some 10 MB
 constexpr std::uint64_t longest_key = 65535, longest_name = 63;
 constexpr std::uint64_t smallest_entry = 8 + 4 + 1;       // an empty key, a type, a byte
 constexpr std::uint64_t smallest_tensor = 8 + 4 + 4 + 8;  // an empty name, no sizes
@@ -25,7 +25,7 @@ std::size_t width_of(gguf_kind kind) {
 class header_reader {
  public:
   explicit header_reader(const input_file& file)
-      : file_(file), size_(std::min(file.size(), largest_header)) {}
+      : file_(file), size_(std::min(file.size(), largest_gguf_header)) {}
 
   [[nodiscard]] std::uint64_t offset() const noexcept { return offset_; }
   [[nodiscard]] std::uint64_t left() const noexcept { return size_ - offset_; }
@@ -125,7 +125,7 @@ gguf_value read_value(header_reader& in, const std::string& subject) {
   if (kind != gguf_kind::text) return read_numbers(in, kind, true, count, subject);
   std::vector<std::string> texts;
   texts.reserve(static_cast<std::size_t>(count));
-  for (std::uint64_t i = 0; i < count; ++i) texts.push_back(in.text(largest_header, subject));
+  for (std::uint64_t i = 0; i < count; ++i) texts.push_back(in.text(largest_gguf_header, subject));
   return {is_array, std::move(texts)};
 }
 

@@ -86,8 +86,8 @@ std::string check_of(const attribution_study& a, int width) {
   return text;
 }
 
-json sources_json(const std::array<estimate, error_sources>& parts, const estimate& all) {
-  json j;
+ordered_json sources_json(const std::array<estimate, error_sources>& parts, const estimate& all) {
+  ordered_json j;
   for (std::size_t c = 0; c < error_sources; ++c) {
     std::string key(name(static_cast<error_source>(c)));
     std::replace(key.begin(), key.end(), ' ', '_');
@@ -134,18 +134,18 @@ std::string text_of(const attribution_study& a) {
 }
 
 std::string json_of(const attribution_study& a) {
-  json all = {{"protocol", protocol_of(a.study)},
-              {"model", a.study.model},
-              {"variant", a.study.variant},
-              {"scheme", a.scheme},
-              {"prediction",
-               {{"text", a.text},
-                {"windows", a.windows},
-                {"tokens", a.scored},
-                {"samples", a.options.samples},
-                {"seed", a.options.seed}}},
-              {"layers", json::array()},
-              {"check", json::array()}};
+  ordered_json all = {{"protocol", protocol_of(a.study)},
+                      {"model", a.study.model},
+                      {"variant", a.study.variant},
+                      {"scheme", a.scheme},
+                      {"prediction",
+                       {{"text", a.text},
+                        {"windows", a.windows},
+                        {"tokens", a.scored},
+                        {"samples", a.options.samples},
+                        {"seed", a.options.seed}}},
+                      {"layers", ordered_json::array()},
+                      {"check", ordered_json::array()}};
   for (const layer_attribution& l : a.layers) {
     all["layers"].push_back({{"name", l.name},
                              {"kl", sources_json(l.kl, l.total_kl)},

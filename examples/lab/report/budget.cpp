@@ -98,10 +98,10 @@ std::string verdict(const budget_study& b) {
          grouped(uniform->bytes) + " bytes,\n  KL " + with_error(uniform->kl) + ".\n";
 }
 
-json layers_of(const budget_study& b) {
-  json all = json::array();
+ordered_json layers_of(const budget_study& b) {
+  ordered_json all = ordered_json::array();
   for (std::size_t l = 0; l < b.layers.size(); ++l) {
-    json options = json::array();
+    ordered_json options = ordered_json::array();
     for (std::size_t s = 0; s < b.schemes.size(); ++s) {
       const layer_option& o = b.layers[l].options[s];
       options.push_back({{"scheme", b.schemes[s]}, {"bytes", o.bytes}, {"kl", json_of(o.kl)}});
@@ -114,8 +114,8 @@ json layers_of(const budget_study& b) {
   return all;
 }
 
-json runs_of(const budget_study& b) {
-  json all = json::array();
+ordered_json runs_of(const budget_study& b) {
+  ordered_json all = ordered_json::array();
   for (const budget_run& r : b.runs) {
     all.push_back({{"scheme", r.name},
                    {"bytes", r.bytes},
@@ -156,24 +156,25 @@ std::string text_of(const budget_study& b) {
 }
 
 std::string json_of(const budget_study& b) {
-  json protocol = protocol_of(b.study);
+  ordered_json protocol = protocol_of(b.study);
   protocol["sensitivity_windows"] = b.windows;
   protocol["sensitivity_tokens"] = b.scored;
-  const json all = {{"protocol", std::move(protocol)},
-                    {"model", b.study.model},
-                    {"variant", b.study.variant},
-                    {"budget",
-                     {{"bytes", b.limit.bytes ? json(*b.limit.bytes) : json(nullptr)},
-                      {"kl", b.limit.bytes ? json(nullptr) : number(b.limit.kl)},
-                      {"met", b.is_met()}}},
-                    {"choice",
-                     {{"bytes", b.choice.bytes},
-                      {"kl_predicted", number(b.choice.damage)},
-                      {"is_optimal", b.choice.is_optimal},
-                      {"bound", number(b.choice.bound)}}},
-                    {"schemes", b.schemes},
-                    {"layers", layers_of(b)},
-                    {"runs", runs_of(b)}};
+  const ordered_json all = {
+      {"protocol", std::move(protocol)},
+      {"model", b.study.model},
+      {"variant", b.study.variant},
+      {"budget",
+       {{"bytes", b.limit.bytes ? ordered_json(*b.limit.bytes) : ordered_json(nullptr)},
+        {"kl", b.limit.bytes ? ordered_json(nullptr) : number(b.limit.kl)},
+        {"met", b.is_met()}}},
+      {"choice",
+       {{"bytes", b.choice.bytes},
+        {"kl_predicted", number(b.choice.damage)},
+        {"is_optimal", b.choice.is_optimal},
+        {"bound", number(b.choice.bound)}}},
+      {"schemes", b.schemes},
+      {"layers", layers_of(b)},
+      {"runs", runs_of(b)}};
   return dump(all, 1) + "\n";
 }
 

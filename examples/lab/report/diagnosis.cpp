@@ -74,16 +74,17 @@ std::string text_of(const diagnosis& d) {
   return text;
 }
 
-json layers_of(const diagnosis& d) {
-  json all = json::array();
+ordered_json layers_of(const diagnosis& d) {
+  ordered_json all = ordered_json::array();
   for (const layer_diagnosis& l : d.layers) {
     all.push_back(
         {{"name", l.name},
          {"in", l.in},
          {"out", l.out},
-         {"weight_sqnr_db", l.weight.count > 0 ? number(l.weight.sqnr_db()) : json(nullptr)},
+         {"weight_sqnr_db",
+          l.weight.count > 0 ? number(l.weight.sqnr_db()) : ordered_json(nullptr)},
          {"weight_levels", l.weight.levels.size()},
-         {"input_sqnr_db", l.input.count > 0 ? number(l.input.sqnr_db()) : json(nullptr)},
+         {"input_sqnr_db", l.input.count > 0 ? number(l.input.sqnr_db()) : ordered_json(nullptr)},
          {"input_clipped", l.input.clipped_fraction()},
          {"input_clipping_error", l.input.clipping_error},
          {"input_rounding_error", l.input.rounding_error},
@@ -99,8 +100,8 @@ json layers_of(const diagnosis& d) {
   return all;
 }
 
-json sensitivity_of(const diagnosis& d) {
-  json all = json::array();
+ordered_json sensitivity_of(const diagnosis& d) {
+  ordered_json all = ordered_json::array();
   for (const measurement& m : d.sensitivity) {
     all.push_back({{"quantized", m.scheme},
                    {"delta", number(m.delta)},
@@ -111,9 +112,9 @@ json sensitivity_of(const diagnosis& d) {
 }
 
 std::string json_of(const diagnosis& d) {
-  const json all = {{"protocol", protocol_of(d.study)}, {"model", d.study.model},
-                    {"variant", d.study.variant},       {"scheme", d.scheme},
-                    {"layers", layers_of(d)},           {"sensitivity", sensitivity_of(d)}};
+  const ordered_json all = {{"protocol", protocol_of(d.study)}, {"model", d.study.model},
+                            {"variant", d.study.variant},       {"scheme", d.scheme},
+                            {"layers", layers_of(d)},           {"sensitivity", sensitivity_of(d)}};
   return dump(all, 1) + "\n";
 }
 

@@ -16,8 +16,8 @@ struct diagnosis {
 /// What was measured and how, a table of the layers, and one of the sensitivities.
 [[nodiscard]] std::string text_of(const diagnosis& d);
 /// An object per layer, and per row of the sensitivities.
-[[nodiscard]] json layers_of(const diagnosis& d);
-[[nodiscard]] json sensitivity_of(const diagnosis& d);
+[[nodiscard]] ordered_json layers_of(const diagnosis& d);
+[[nodiscard]] ordered_json sensitivity_of(const diagnosis& d);
 /// {"protocol": ..., "scheme": ..., "layers": [...], "sensitivity": [...]}; not finite is null.
 [[nodiscard]] std::string json_of(const diagnosis& d);
 

@@ -39,7 +39,7 @@ std::string text_of(std::span<const framework_difference> rows) {
 }
 
 std::string json_of(const std::string& model, std::span<const framework_difference> rows) {
-  json all = {{"model", model}, {"frameworks", json::array()}};
+  ordered_json all = {{"model", model}, {"frameworks", ordered_json::array()}};
   for (const framework_difference& f : rows) {
     all["frameworks"].push_back({{"name", f.name},
                                  {"bits", f.bits},

@@ -13,14 +13,14 @@ namespace {
 /// Columns in the order in which they are written.
 struct column {
   const char* name;
-  std::function<json(const measurement&)> value;
+  std::function<ordered_json(const measurement&)> value;
 };
 
 const std::vector<column>& columns() {
   static const std::vector<column> all = {
-      {"model", [](const measurement& m) { return json(m.model); }},
-      {"variant", [](const measurement& m) { return json(m.variant); }},
-      {"scheme", [](const measurement& m) { return json(m.scheme); }},
+      {"model", [](const measurement& m) { return ordered_json(m.model); }},
+      {"variant", [](const measurement& m) { return ordered_json(m.variant); }},
+      {"scheme", [](const measurement& m) { return ordered_json(m.scheme); }},
       {"loss", [](const measurement& m) { return number(m.loss); }},
       {"delta", [](const measurement& m) { return number(m.delta); }},
       {"delta_se", [](const measurement& m) { return number(m.delta_se); }},
@@ -28,15 +28,16 @@ const std::vector<column>& columns() {
       {"kl", [](const measurement& m) { return number(m.kl); }},
       {"top1", [](const measurement& m) { return number(m.top1); }},
       {"clipped", [](const measurement& m) { return number(m.clipped); }},
-      {"weight_bytes", [](const measurement& m) { return json(m.weight_bytes); }},
-      {"weight_bytes_memory", [](const measurement& m) { return json(m.weight_bytes_memory); }},
-      {"tokens", [](const measurement& m) { return json(m.tokens); }},
-      {"demoted", [](const measurement& m) { return json(m.demoted); }},
+      {"weight_bytes", [](const measurement& m) { return ordered_json(m.weight_bytes); }},
+      {"weight_bytes_memory",
+       [](const measurement& m) { return ordered_json(m.weight_bytes_memory); }},
+      {"tokens", [](const measurement& m) { return ordered_json(m.tokens); }},
+      {"demoted", [](const measurement& m) { return ordered_json(m.demoted); }},
       {"seconds", [](const measurement& m) { return number(m.seconds); }}};
   return all;
 }
 
-std::string csv_cell(const json& value) {
+std::string csv_cell(const ordered_json& value) {
   if (value.is_null()) return {};
   if (!value.is_string()) return dump(value, -1);
   std::string text = value.get<std::string>(), quoted = "\"";
@@ -47,53 +48,56 @@ std::string csv_cell(const json& value) {
 
 }  // namespace
 
-json number(double x) {
-  return std::isfinite(x) ? json(x) : json(nullptr);
+ordered_json number(double x) {
+  return std::isfinite(x) ? ordered_json(x) : ordered_json(nullptr);
 }
 
-json json_of(const estimate& e) {
+ordered_json json_of(const estimate& e) {
   return {{"mean", number(e.mean)}, {"se", number(e.se)}};
 }
 
-json protocol_of(const study& s) {
+ordered_json protocol_of(const study& s) {
   const lab::protocol& p = s.protocol;
   return {{"name", name(p.rule)},
           {"window", p.window},
           {"stride", p.stride},
-          {"bos", p.bos ? json(*p.bos) : json(nullptr)},
+          {"bos", p.bos ? ordered_json(*p.bos) : ordered_json(nullptr)},
           {"tokens", p.scored},
           {"windows", p.windows},
           {"text", p.text},
           {"lines_joined", p.joined},
           {"text_fnv1a64", p.text_hash},
           {"ids_fnv1a64", p.ids_hash},
-          {"calibration", p.calibration_tokens > 0 ? json(p.calibration) : json(nullptr)},
+          {"calibration",
+           p.calibration_tokens > 0 ? ordered_json(p.calibration) : ordered_json(nullptr)},
           {"calibration_tokens", p.calibration_tokens}};
 }
 
 /// Replaces what is not UTF-8 (a folder may be called anything).
-std::string dump(const json& j, int indent) {
-  return j.dump(indent, ' ', false, json::error_handler_t::replace);
+std::string dump(const ordered_json& j, int indent) {
+  return j.dump(indent, ' ', false, ordered_json::error_handler_t::replace);
 }
 
-json model_of(const study& s) {
-  return {{"model", s.model},
-          {"variant", s.variant},
-          {"family", s.family},
-          {"parameters", s.parameters},
-          {"linear_parameters", s.linear_parameters},
-          {"planted_channels", s.planted},
-          {"outlier_layer", s.outlier_layer.empty() ? json(nullptr) : json(s.outlier_layer)},
-          {"outlier_ratio", s.outlier_layer.empty() ? json(nullptr) : number(s.outlier_ratio)},
-          {"float_kernels", s.float_kernels},
-          {"integer_kernel", s.integer_kernel},
-          {"threads", s.threads}};
+ordered_json model_of(const study& s) {
+  return {
+      {"model", s.model},
+      {"variant", s.variant},
+      {"family", s.family},
+      {"parameters", s.parameters},
+      {"linear_parameters", s.linear_parameters},
+      {"planted_channels", s.planted},
+      {"outlier_layer",
+       s.outlier_layer.empty() ? ordered_json(nullptr) : ordered_json(s.outlier_layer)},
+      {"outlier_ratio", s.outlier_layer.empty() ? ordered_json(nullptr) : number(s.outlier_ratio)},
+      {"float_kernels", s.float_kernels},
+      {"integer_kernel", s.integer_kernel},
+      {"threads", s.threads}};
 }
 
-json rows_of(const study& s) {
-  json rows = json::array();
+ordered_json rows_of(const study& s) {
+  ordered_json rows = ordered_json::array();
   for (const measurement& m : s.rows) {
-    json row = json::object();
+    ordered_json row = ordered_json::object();
     for (const column& c : columns()) row[c.name] = c.value(m);
     rows.push_back(std::move(row));
   }
@@ -101,14 +105,14 @@ json rows_of(const study& s) {
 }
 
 std::string json_of(std::span<const study> studies) {
-  json all = {{"protocol", json::object()}, {"rows", json::array()}};
+  ordered_json all = {{"protocol", ordered_json::object()}, {"rows", ordered_json::array()}};
   if (!studies.empty()) all["protocol"] = protocol_of(studies[0]);
-  json& models = all["protocol"]["models"] = json::array();
+  ordered_json& models = all["protocol"]["models"] = ordered_json::array();
   for (const study& s : studies) {
-    json entry = model_of(s);
+    ordered_json entry = model_of(s);
     entry.update(protocol_of(s));
     models.push_back(std::move(entry));
-    for (json& row : rows_of(s)) all["rows"].push_back(std::move(row));
+    for (ordered_json& row : rows_of(s)) all["rows"].push_back(std::move(row));
   }
   return dump(all, 1) + "\n";
 }

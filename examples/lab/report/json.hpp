@@ -8,19 +8,19 @@
 
 namespace lab {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
 /// null when it is not finite.
-[[nodiscard]] json number(double x);
+[[nodiscard]] ordered_json number(double x);
 /// Mean and standard error.
-[[nodiscard]] json json_of(const estimate& e);
+[[nodiscard]] ordered_json json_of(const estimate& e);
 /// Rule, window, texts and their hashes.
-[[nodiscard]] json protocol_of(const study& s);
+[[nodiscard]] ordered_json protocol_of(const study& s);
 /// What the model is and what computed it.
-[[nodiscard]] json model_of(const study& s);
+[[nodiscard]] ordered_json model_of(const study& s);
 /// An object per row.
-[[nodiscard]] json rows_of(const study& s);
+[[nodiscard]] ordered_json rows_of(const study& s);
 /// Replaces what is not UTF-8 (a folder may be called anything).
-[[nodiscard]] std::string dump(const json& j, int indent);
+[[nodiscard]] std::string dump(const ordered_json& j, int indent);
 
 }  // namespace lab

@@ -6,11 +6,11 @@ namespace lab {
 
 namespace {
 
-json range_of(const zeropoint::value_range& r) {
+ordered_json range_of(const zeropoint::value_range& r) {
   return {number(static_cast<double>(r.min)), number(static_cast<double>(r.max))};
 }
 
-json histogram_of(const grid_histogram& h) {
+ordered_json histogram_of(const grid_histogram& h) {
   if (h.empty()) return nullptr;
   return {{"qmin", h.qmin},
           {"qmax", h.qmax},
@@ -23,10 +23,11 @@ json histogram_of(const grid_histogram& h) {
           {"after_ordinary_channels", h.after_ordinary}};
 }
 
-json attribution_of(const page& p) {
-  json all = json::array();
+ordered_json attribution_of(const page& p) {
+  ordered_json all = ordered_json::array();
   for (const layer_attribution& a : p.attribution) {
-    json layer = {{"name", a.name}, {"loss", json::object()}, {"kl", json::object()}};
+    ordered_json layer = {
+        {"name", a.name}, {"loss", ordered_json::object()}, {"kl", ordered_json::object()}};
     for (std::size_t k = 0; k < error_sources; ++k) {
       const std::string source(name(static_cast<error_source>(k)));
       layer["loss"][source] = json_of(a.loss[k]);
@@ -43,17 +44,17 @@ json attribution_of(const page& p) {
 }  // namespace
 
 std::string json_of(const page& p) {
-  json all = {{"protocol", protocol_of(p.study())},
-              {"model", model_of(p.study())},
-              {"rows", rows_of(p.study())},
-              {"scheme", p.diagnosis.scheme},
-              {"examined_tokens", p.examined_tokens},
-              {"layers", layers_of(p.diagnosis)},
-              {"channel_absmax", json::array()},
-              {"distributions", json::array()},
-              {"sensitivity", sensitivity_of(p.diagnosis)},
-              {"attribution", attribution_of(p)},
-              {"ranges", json::array()}};
+  ordered_json all = {{"protocol", protocol_of(p.study())},
+                      {"model", model_of(p.study())},
+                      {"rows", rows_of(p.study())},
+                      {"scheme", p.diagnosis.scheme},
+                      {"examined_tokens", p.examined_tokens},
+                      {"layers", layers_of(p.diagnosis)},
+                      {"channel_absmax", ordered_json::array()},
+                      {"distributions", ordered_json::array()},
+                      {"sensitivity", sensitivity_of(p.diagnosis)},
+                      {"attribution", attribution_of(p)},
+                      {"ranges", ordered_json::array()}};
   for (const layer_diagnosis& l : p.diagnosis.layers) {
     all["channel_absmax"].push_back(l.shape.channel_absmax);
   }

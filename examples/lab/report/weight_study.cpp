@@ -31,10 +31,11 @@ std::string text_of(const weight_study& s) {
 }
 
 std::string json_of(const weight_study& s) {
-  json all = {
-      {"checkpoint", s.checkpoint}, {"matrices", json::array()}, {"schemes", json::array()}};
+  ordered_json all = {{"checkpoint", s.checkpoint},
+                      {"matrices", ordered_json::array()},
+                      {"schemes", ordered_json::array()}};
   for (const weight_matrix& m : s.matrices) {
-    json sqnr = json::object();
+    ordered_json sqnr = ordered_json::object();
     for (std::size_t i = 0; i < s.schemes.size(); ++i) {
       sqnr[s.schemes[i]] = number(m.damage[i].sqnr_db());
     }

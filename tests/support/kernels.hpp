@@ -1,0 +1,19 @@
+// The kernels that a test can run.
+#pragma once
+
+#include <zeropoint/kernels/registry.hpp>
+
+#include <vector>
+
+namespace test {
+
+/// The kernels of this build that this processor runs, scalar last.
+inline std::vector<const zeropoint::kernels::kernel*> kernels_here() {
+  std::vector<const zeropoint::kernels::kernel*> here;
+  for (const auto* k : zeropoint::kernels::all()) {
+    if (zeropoint::kernels::runs_here(*k)) here.push_back(k);
+  }
+  return here;
+}
+
+}  // namespace test
