@@ -4,6 +4,7 @@
 
 #include <zeropoint/kernels/avx2.hpp>
 #include <zeropoint/kernels/avx512_vnni.hpp>
+#include <zeropoint/kernels/compiled_rows.hpp>
 #include <zeropoint/kernels/neon_dot.hpp>
 #include <zeropoint/kernels/scalar.hpp>
 

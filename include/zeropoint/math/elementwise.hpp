@@ -1,5 +1,6 @@
-// The row loops, in SIMD: ranges of floats, float to code, code to float. The only header that
-// includes xsimd. Every function computes bit for bit what the scalar definition (quantizer,
+// The row loops, in SIMD: ranges of floats, float to code, code to float. Those that decide the speed
+// of quantization go to the loops of kernels/rows_*.hpp where this processor has them; what stands
+// here is the loop of the baseline, in xsimd (the only header that includes it). Every function computes bit for bit what the scalar definition (quantizer,
 // dequantize) says, at every length and alignment, and reads nothing outside its row: what is left
 // over at the end goes through a block padded with zeros.
 //
@@ -7,6 +8,7 @@
 // instruction sets do not share these functions.
 #pragma once
 
+#include <zeropoint/kernels/row_registry.hpp>
 #include <zeropoint/math/statistics.hpp>
 
 #include <xsimd/xsimd.hpp>
@@ -37,6 +39,7 @@ ZP_ALWAYS_INLINE void for_each_block(const float* x, std::size_t n, float paddin
 /// Largest |x| of the finite elements; 0 when there is none.
 template <class Arch = xsimd::default_arch>
 [[nodiscard]] float absmax(std::span<const float> x) noexcept {
+  if (const auto* fast = kernels::rows()) return fast->absmax(x.data(), x.size());
   using batch = xsimd::batch<float, Arch>;
   constexpr std::size_t width = batch::size;
   const batch limit(std::numeric_limits<float>::max()), zero(0.0f);
@@ -57,6 +60,10 @@ template <class Arch = xsimd::default_arch>
 /// Smallest and largest finite element; {+inf, -inf} when there is none. A zero is always +0.
 template <class Arch = xsimd::default_arch>
 [[nodiscard]] value_range min_max(std::span<const float> x) noexcept {
+  if (const auto* fast = kernels::rows()) {
+    const auto [least, most] = fast->min_max(x.data(), x.size());
+    return {least + 0.0f, most + 0.0f};
+  }
   using batch = xsimd::batch<float, Arch>;
   constexpr std::size_t width = batch::size;
   constexpr float infinity = std::numeric_limits<float>::infinity();
@@ -152,11 +159,74 @@ ZP_ALWAYS_INLINE void narrow(const float* steps, std::int32_t zero_point, std::s
   if (n != block) std::memcpy(codes, all, n * sizeof(T));
 }
 
+/// Whether the loops of kernels/rows_*.hpp can quantize like that.
+template <class T, class Rounding, class Accumulator>
+inline constexpr bool has_loops =
+    sizeof(T) == 1 && std::is_same_v<typename Rounding::ties, ties_to_even> &&
+    (std::is_same_v<Accumulator, no_accumulator> || std::is_same_v<Accumulator, range_counter> ||
+     std::is_same_v<Accumulator, statistics_accumulator>);
+
+template <class T, class Rounding>
+void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
+                   const quantizer<Rounding>& q, T* codes,
+                   kernels::range_events* events = nullptr) noexcept {
+  const params& p = q.parameters();
+  fast.quantize({.x = x,
+                 .n = n,
+                 .scale = p.scale,
+                 .divide = std::is_same_v<typename Rounding::scaling, divide>,
+                 .inverse = 1.0f / p.scale,
+                 .low = p.qmin - p.zero_point,
+                 .high = p.qmax - p.zero_point,
+                 .zero_point = p.zero_point,
+                 .is_signed = std::is_signed_v<T>,
+                 .codes = codes,
+                 .events = events});
+}
+template <class T, class Rounding>
+void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
+                   const quantizer<Rounding>& q, T* codes, no_accumulator&) noexcept {
+  quantize_with(fast, x, n, q, codes);
+}
+template <class T, class Rounding>
+void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
+                   const quantizer<Rounding>& q, T* codes, range_counter& into) noexcept {
+  kernels::range_events events;
+  quantize_with(fast, x, n, q, codes, &events);
+  into.add({n, events.low, events.high, events.nan, events.infinite});
+}
+/// In pieces that are still in the first-level cache when their damage is added up.
+template <class T, class Rounding>
+void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
+                   const quantizer<Rounding>& q, T* codes, statistics_accumulator& into) noexcept {
+  const params& p = q.parameters();
+  constexpr std::size_t piece = 2048;
+  for (std::size_t i = 0; i < n; i += piece) {
+    const std::size_t count = std::min(piece, n - i);
+    quantize_with(fast, x + i, count, q, codes + i);
+    fast.damage({.x = x + i,
+                 .n = count,
+                 .codes = codes + i,
+                 .is_signed = std::is_signed_v<T>,
+                 .divide = std::is_same_v<typename Rounding::scaling, divide>,
+                 .scale = p.scale,
+                 .inverse = 1.0f / p.scale,
+                 .zero_point = p.zero_point,
+                 .low_edge = q.low_edge(),
+                 .high_edge = q.high_edge(),
+                 .sums = &into.sums()});
+    into.add(codes + i, count);
+  }
+}
+
 /// codes[i] = q(x[i]) for i < n. `into` is told of every block; a run may take several calls when
 /// all but the last have a multiple of 64 elements.
 template <class Arch = xsimd::default_arch, class T, class Rounding, class Accumulator>
 void quantize_row(const float* x, std::size_t n, const quantizer<Rounding>& q, T* codes,
                   Accumulator& into) noexcept {
+  if constexpr (has_loops<T, Rounding, Accumulator>) {
+    if (const auto* fast = kernels::rows()) return quantize_with(*fast, x, n, q, codes, into);
+  }
   const std::int32_t zero_point = q.parameters().zero_point;
   for_each_block(x, n, 0.0f, [&](const float* p, std::size_t i, std::size_t count) {
     alignas(64) float steps[block];
@@ -175,6 +245,11 @@ void quantize_row(const float* x, std::size_t n, const quantizer<Rounding>& q, T
 template <class Arch = xsimd::default_arch, class T>
 void dequantize_row(const T* codes, std::size_t n, float scale, std::int32_t zero_point,
                     float* x) noexcept {
+  if constexpr (sizeof(T) == 1) {
+    if (const auto* fast = kernels::rows()) {
+      return fast->dequantize({codes, std::is_signed_v<T>, n, scale, zero_point, x});
+    }
+  }
   using batch = xsimd::batch<float, Arch>;
   const batch factor(scale);
   for (std::size_t i = 0; i < n; i += block) {

@@ -9,6 +9,7 @@
 // every compiler, instruction set and number of threads.
 #pragma once
 
+#include <zeropoint/kernels/rows.hpp>
 #include <zeropoint/math/rounding.hpp>
 
 #include <array>
@@ -164,6 +165,8 @@ class range_counter {
       counts_.clipped_high += !infinite && t > q.high_edge() ? 1u : 0u;
     }
   }
+  /// What somebody else counted.
+  void add(const range_counts& seen) noexcept { counts_.merge(seen); }
   [[nodiscard]] range_counts result() const noexcept { return counts_; }
 
  private:
@@ -182,8 +185,7 @@ class statistics_accumulator {
   template <class T, class Rounding>
   void add(const float* x, const float* steps, const T* codes, std::size_t n, bool clean,
            const quantizer<Rounding>& q) noexcept {
-    counts_.count += n;
-    for (std::size_t i = 0; i < n; ++i) seen_[static_cast<std::uint8_t>(codes[i])] = 1;
+    add(codes, n);
     if (clean) {
       add_clean(x, steps, q.parameters().scale);
     } else {
@@ -191,20 +193,33 @@ class statistics_accumulator {
     }
   }
 
+  /// n values more, whose damage somebody added to sums().
+  template <class T>
+  void add(const T* codes, std::size_t n) noexcept {
+    count_ += n;
+    for (std::size_t i = 0; i < n; ++i) seen_[static_cast<std::uint8_t>(codes[i])] = 1;
+  }
+  [[nodiscard]] kernels::damage_sums& sums() noexcept { return sums_; }
+
   /// The statistics of the run so far.
   [[nodiscard]] quantization_statistics result() const noexcept {
-    quantization_statistics s = counts_;
-    s.signal = sum(signal_);
-    s.rounding_error = sum(rounding_);
-    s.clipping_error = sum(clipping_);
-    for (float e : max_) s.max_error = s.max_error < e ? e : s.max_error;
+    quantization_statistics s;
+    s.count = count_;
+    s.clipped_low = sums_.events.low;
+    s.clipped_high = sums_.events.high;
+    s.nan = sums_.events.nan;
+    s.infinite = sums_.events.infinite;
+    s.underflow = sums_.underflow;
+    s.signal = sum(sums_.signal);
+    s.rounding_error = sum(sums_.rounding);
+    s.clipping_error = sum(sums_.clipping);
+    for (float e : sums_.max) s.max_error = s.max_error < e ? e : s.max_error;
     s.levels.insert_flags(seen_);
     return s;
   }
 
  private:
   static constexpr std::size_t lanes = 8;
-  using sums = std::array<double, lanes>;
 
   // scale * steps is exact in double (24 + 8 bits); rounding the difference to float makes its
   // square exact as well.
@@ -220,26 +235,24 @@ class statistics_accumulator {
     for (std::size_t i = 0; i < block; ++i) value[i] = static_cast<double>(x[i]);
     for (std::size_t i = 0; i < block; ++i) e[i] = std::fabs(error(value[i], steps[i], s));
     for (std::size_t i = 0; i < block; ++i) e_wide[i] = static_cast<double>(e[i]);
-    sums signal = signal_, rounding = rounding_;
-    std::array<float, lanes> max = max_;
+    kernels::damage_sums sums = sums_;  // a copy, which no store below can alias
     for (std::size_t k = 0; k < block; k += lanes) {
-      for (std::size_t l = 0; l < lanes; ++l) signal[l] += value[k + l] * value[k + l];
+      for (std::size_t l = 0; l < lanes; ++l) sums.signal[l] += value[k + l] * value[k + l];
     }
     for (std::size_t k = 0; k < block; k += lanes) {
-      for (std::size_t l = 0; l < lanes; ++l) rounding[l] += e_wide[k + l] * e_wide[k + l];
+      for (std::size_t l = 0; l < lanes; ++l) sums.rounding[l] += e_wide[k + l] * e_wide[k + l];
     }
     for (std::size_t k = 0; k < block; k += lanes) {
-      for (std::size_t l = 0; l < lanes; ++l) max[l] = max[l] < e[k + l] ? e[k + l] : max[l];
+      for (std::size_t l = 0; l < lanes; ++l)
+        sums.max[l] = sums.max[l] < e[k + l] ? e[k + l] : sums.max[l];
     }
     std::int32_t underflow = 0;
     for (std::size_t i = 0; i < block; ++i) {
       underflow +=
           static_cast<std::int32_t>(steps[i] == 0.0f) & static_cast<std::int32_t>(x[i] != 0.0f);
     }
-    signal_ = signal;
-    rounding_ = rounding;
-    max_ = max;
-    counts_.underflow += static_cast<std::uint64_t>(underflow);
+    sums.underflow += static_cast<std::uint64_t>(underflow);
+    sums_ = sums;
   }
 
   // A block with something to count. The lanes are the same, and a zero that add_clean adds for a
@@ -251,32 +264,32 @@ class statistics_accumulator {
     for (std::size_t i = 0; i < n; ++i) {
       const std::size_t l = i % lanes;
       if (x[i] != x[i]) {
-        ++counts_.nan;
+        ++sums_.events.nan;
         continue;
       }
       if (std::fabs(x[i]) > std::numeric_limits<float>::max()) {
-        ++counts_.infinite;
+        ++sums_.events.infinite;
         continue;
       }
       const auto value = static_cast<double>(x[i]);
       const float e = error(value, steps[i], scale), t = q.scaled(x[i]);
       const bool low = t<q.low_edge(), high = t> q.high_edge();
-      counts_.clipped_low += low ? 1u : 0u;
-      counts_.clipped_high += high ? 1u : 0u;
-      counts_.underflow += !low && !high && steps[i] == 0.0f && x[i] != 0.0f ? 1u : 0u;
-      signal_[l] += value * value;
-      (low || high ? clipping_ : rounding_)[l] += static_cast<double>(e) * static_cast<double>(e);
-      max_[l] = max_[l] < std::fabs(e) ? std::fabs(e) : max_[l];
+      sums_.events.low += low ? 1u : 0u;
+      sums_.events.high += high ? 1u : 0u;
+      sums_.underflow += !low && !high && steps[i] == 0.0f && x[i] != 0.0f ? 1u : 0u;
+      sums_.signal[l] += value * value;
+      (low || high ? sums_.clipping : sums_.rounding)[l] +=
+          static_cast<double>(e) * static_cast<double>(e);
+      sums_.max[l] = sums_.max[l] < std::fabs(e) ? std::fabs(e) : sums_.max[l];
     }
   }
 
-  static double sum(const sums& s) noexcept {
+  static double sum(const double (&s)[lanes]) noexcept {
     return ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]));
   }
 
-  quantization_statistics counts_;
-  sums signal_{}, rounding_{}, clipping_{};
-  std::array<float, lanes> max_{};
+  std::uint64_t count_ = 0;
+  kernels::damage_sums sums_;
   std::array<std::uint8_t, 256> seen_{};
 };
 
