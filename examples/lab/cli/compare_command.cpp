@@ -40,8 +40,8 @@ void compare(const compare_arguments& o) {
   how.threads = o.thread_count();
   how.stop = made->work.model.config.eos;
   const transformer& m = made->work.model;
-  const auto expected = lab::generate(m, made->schemes[0], ids, how).ids;
-  std::cout << "fp32:\n" << tokens.decode(expected) << std::endl;
+  const auto expected = lab::generate(m, made->schemes[0], ids, how);
+  std::cout << "fp32:\n" << tokens.decode(expected.ids) << std::endl;
   for (std::size_t i = 1; i < names.size(); ++i) {
     show(tokens, names[i].text,
          compare_continuations(m, made->schemes[0], expected, made->schemes[i], ids, how));

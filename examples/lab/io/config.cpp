@@ -33,6 +33,20 @@ std::optional<std::uint32_t> token_id(const json_object& config, std::string_vie
   return static_cast<std::uint32_t>(*id);
 }
 
+/// A number, or a list of them.
+std::vector<std::uint32_t> token_ids(const json_object& config, std::string_view key) {
+  const json* found = config.find(key);
+  if (found == nullptr) return {};
+  if (!found->is_array()) return {*token_id(config, key)};
+  std::vector<std::uint32_t> ids;
+  for (const json& item : *found) {
+    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 0xFFFFFFFFu)
+      config.wrong(key, "element ", ids.size(), " is not a token; expected a list of integers");
+    ids.push_back(item.get<std::uint32_t>());
+  }
+  return ids;
+}
+
 activation activation_of(const json_object& config, std::string_view key, activation fallback) {
   const auto text = config.maybe_text(key);
   if (!text) return fallback;
@@ -209,7 +223,7 @@ model_config parse_config(std::string_view text, const std::string& file) {
   c.vocab = size(config, "vocab_size", most_tokens);
   c.tied_head = config.boolean("tie_word_embeddings", family != model_family::llama);
   c.bos = token_id(config, "bos_token_id");
-  c.eos = token_id(config, "eos_token_id");
+  c.eos = token_ids(config, "eos_token_id");
   if (c.head_width == 0 && c.width % c.heads != 0)
     config.wrong(family == model_family::gpt2 ? "n_head" : "num_attention_heads", "is ", c.heads,
                  ", which does not divide the width ", c.width);
