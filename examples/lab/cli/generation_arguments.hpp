@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lab/cli/calibration_arguments.hpp>
+#include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/workload.hpp>
 #include <lab/models/load.hpp>
 
@@ -15,8 +16,8 @@ struct generation_arguments : calibration_arguments {
   std::string model, prompt;
   std::size_t new_tokens = 64;
 
-  /// The model, and the maker of its schemes. The calibration text or table is read only when one
-  /// of the schemes needs it.
+  /// The model under its schemes. The calibration text or table is read only when one of the schemes
+  /// needs it.
   struct loaded {
     workload work;
     std::vector<scheme_layers> schemes;
@@ -39,6 +40,16 @@ struct generation_arguments : calibration_arguments {
     }
     scheme_maker maker = w.maker(names);
     for (const scheme_name& n : names) made->schemes.push_back(maker.make(n));
+    return made;
+  }
+
+  /// A checkpoint of zp-lab quantize under the scheme that it was written with.
+  [[nodiscard]] std::unique_ptr<loaded> load_stored() const {
+    quantized_checkpoint stored = load_quantized(model, float_weights::dropped);
+    auto made = std::make_unique<loaded>();
+    made->work.model = std::move(stored.model);
+    made->work.description.threads = thread_count();
+    made->schemes.push_back(std::move(stored.layers));
     return made;
   }
 
