@@ -70,7 +70,9 @@ struct generation_arguments : calibration_arguments {
 
   /// Returns --prompt, which a subcommand may require or exclude.
   CLI::Option* add_to(CLI::App& command) {
-    command.add_option("--model", model, "Folder of a model")->required()->type_name("DIR");
+    command.add_option("--model", model, "Folder of a model, or a .gguf file")
+        ->required()
+        ->type_name("DIR_OR_GGUF");
     command.add_option("--max-new-tokens", new_tokens, "End after so many new tokens")
         ->capture_default_str()
         ->check(CLI::Range(1, 1 << 24));

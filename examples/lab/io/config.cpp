@@ -1,7 +1,9 @@
 // The vocabularies of config.json. Defaults are those of the transformers library; sizes have
 // none, because a guessed size only moves the error to a worse place.
 #include <lab/io/config.hpp>
+#include <lab/io/config_limits.hpp>
 #include <lab/io/file.hpp>
+#include <lab/io/gguf_config.hpp>
 #include <lab/io/json.hpp>
 
 #include <array>
@@ -11,11 +13,10 @@
 namespace lab {
 namespace {
 
-// Far above every published model, far below what overflows or fills a memory.
-constexpr std::uint64_t most_tokens = 1 << 24;
-constexpr std::uint64_t most_width = 1 << 17;
-constexpr std::uint64_t most_layers = 1 << 12;
-constexpr std::uint64_t most_positions = 1 << 24;
+constexpr std::uint64_t most_tokens = config_limits::tokens;
+constexpr std::uint64_t most_width = config_limits::width;
+constexpr std::uint64_t most_layers = config_limits::layers;
+constexpr std::uint64_t most_positions = config_limits::positions;
 constexpr std::uint64_t largest_file = 1 << 24;
 
 std::size_t size(const json_object& config, std::string_view key, std::uint64_t high) {
@@ -235,6 +236,7 @@ model_config parse_config(std::string_view text, const std::string& file) {
 }
 
 model_config load_config(const std::filesystem::path& path) {
+  if (is_gguf(path)) return gguf_config(gguf_file(path));
   std::error_code ignored;
   const auto file = std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
   return parse_config(read_file(file, largest_file), file.string());

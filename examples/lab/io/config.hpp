@@ -63,9 +63,9 @@ struct model_config {
   [[nodiscard]] std::size_t qkv_width() const noexcept { return q_width() + 2 * kv_width(); }
 };
 
-/// Reads and checks `path`, a config.json or a folder that holds one. An architecture other than
-/// these, scaled rotary positions, a quantized checkpoint, a missing size or a value out of range is
-/// an input_error.
+/// Reads and checks `path`, a config.json, a folder that holds one, or a .gguf file. An architecture
+/// other than these, scaled rotary positions, a quantized checkpoint, a missing size or a value out
+/// of range is an input_error.
 [[nodiscard]] model_config load_config(const std::filesystem::path& path);
 
 /// The same from text; `file` is for messages.
