@@ -1,5 +1,6 @@
 // Llama models from GGUF: logits against transformers on the same file (tests/make_gguf_model.py), the
 // same weights as from safetensors, and files that lie.
+#include <lab/io/tokenizer.hpp>
 #include <lab/models/load_gguf.hpp>
 
 #include "lab/gguf_model.hpp"
@@ -148,4 +149,35 @@ TEST_CASE("Tensors that lie are named") {
     CHECK(test::contains(message, one.expected));
     CHECK(!test::contains(message, "\n"));
   }
+}
+
+TEST_CASE("A damaged GGUF model is refused in one line, or still runs") {
+  const auto seed = test::seed(9);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  const test::scratch dir;
+  const std::string good = test::slurp(golden);
+  const lab::gguf_file file(golden);
+  const auto header = static_cast<std::size_t>(file.header().data_begin);
+  std::size_t refused = 0, ran = 0;
+  for (int round = 0; round < 400; ++round) {
+    std::string bad = good;
+    for (int i = 0; i <= round % 2; ++i) bad[g() % header] = static_cast<char>(g());
+    if (round % 5 == 0) bad.resize(g() % bad.size());
+    const auto path = dir.write("bad.gguf", bad);
+    const auto message = test::rejection([&] {
+      const lab::tokenizer tokens(path);
+      const lab::transformer m = lab::load_model(path);
+      auto ids = tokens.encode("the 12 th");
+      std::erase_if(ids, [&](std::uint32_t id) { return id >= m.config.vocab; });
+      if (ids.size() > m.config.positions) ids.resize(m.config.positions);
+      if (!ids.empty()) (void)test::logits_of(m, ids);
+      ++ran;
+    });
+    refused += message.empty() ? 0 : 1;
+    REQUIRE(!test::contains(message, "\n"));
+  }
+  CHECK(refused + ran == 400);
+  CHECK(refused > 100);
+  CHECK(ran > 0);
 }
