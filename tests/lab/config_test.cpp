@@ -51,7 +51,7 @@ TEST_CASE("gpt2 as published") {
   CHECK((c.pre_norm && c.final_norm && c.tied_head && c.bias && c.norm_affine));
   CHECK((c.scale_attention && !c.scale_by_inverse_layer));
   CHECK(c.bos == 50256u);
-  CHECK(c.eos == 50256u);
+  CHECK(c.eos == std::vector<std::uint32_t>{50256});
 }
 
 TEST_CASE("gpt2 variants") {
@@ -198,6 +198,30 @@ TEST_CASE("wrong configs say which key and what was expected") {
     CAPTURE(message, text);
     CHECK(test::contains(message, "c.json: "));
     CHECK(test::contains(message, expected));
+  }
+}
+
+TEST_CASE("eos_token_id is one token, several, or none") {
+  const auto parsed = [](const std::string& eos) {
+    return lab::parse_config(R"({"model_type":"llama","hidden_size":8,"num_hidden_layers":1,)"
+                             R"("num_attention_heads":2,"intermediate_size":8,"vocab_size":9,)"
+                             R"("max_position_embeddings":4)" +
+                                 eos + "}",
+                             "config.json")
+        .eos;
+  };
+  using ids = std::vector<std::uint32_t>;
+  CHECK(parsed(R"(,"eos_token_id":7)") == ids{7});
+  CHECK(parsed(R"(,"eos_token_id":[128001,128008,128009])") == ids{128001, 128008, 128009});
+  for (const char* none : {"", R"(,"eos_token_id":null)", R"(,"eos_token_id":[])"}) {
+    CHECK(parsed(none).empty());
+  }
+  for (const char* wrong :
+       {"[1,-2]", "[1,2.0]", "[1,\"2\"]", "[1,4294967296]", "[1,[2]]", "\"1\""}) {
+    const auto message =
+        test::rejection([&] { return parsed(R"(,"eos_token_id":)" + std::string(wrong)); });
+    CAPTURE(wrong, message);
+    CHECK(test::contains(message, "config.json: eos_token_id"));
   }
 }
 

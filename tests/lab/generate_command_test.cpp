@@ -82,6 +82,49 @@ TEST_CASE("generate runs every kind of scheme") {
   }
 }
 
+TEST_CASE("What quantize wrote continues a prompt as the scheme in memory, token for token") {
+  const std::string family = GENERATE("gpt2", "opt", "llama");
+  const test::scratch model, dir;
+  test::write_tiny_model(model, family);
+  const std::string text = dir.write("t", test::some_text(300)).string();
+  const std::vector<std::string> schemes = {"w2",           "w4-g8-affine",       "w3-gptq",
+                                            "w8a8-dynamic", "w8a8-dynamic-token", "w8a8-static",
+                                            "w2-kv8"};
+  std::string list;
+  for (const std::string& s : schemes) list += (list.empty() ? "" : ",") + s;
+  const std::string out = (dir.path() / "out").string();
+  const auto written = zp_lab({"quantize", "--model", model.path().string(), "--scheme", list, "-o",
+                               out, "--calibration", text, "--calibration-tokens", "64"});
+  CAPTURE(family, written.err);
+  REQUIRE(written.code == 0);
+  const auto ids = [&](const std::string& folder, std::vector<std::string> more) {
+    std::vector<std::string> all{
+        "generate", "--model",       folder, "--prompt-tokens",      "9", "--max-new-tokens",
+        "23",       "--calibration", text,   "--calibration-tokens", "64"};
+    all.insert(all.end(), more.begin(), more.end());
+    return zp_lab(all);
+  };
+  for (const std::string& scheme : schemes) {
+    const std::string folder = out + "/" + scheme;
+    std::size_t other = 0;
+    for (const char* seed : {"1", "2", "3"}) {
+      const auto memory = ids(model.path().string(), {"--scheme", scheme, "--seed", seed});
+      const auto stored = ids(folder, {"--seed", seed, "--threads", "2"});
+      CAPTURE(scheme, seed, memory.err, stored.err);
+      CHECK(stored.code == 0);
+      CHECK(std::count(stored.out.begin(), stored.out.end(), ' ') == 22);
+      CHECK(stored.out == memory.out);
+      CHECK(stored.err.rfind(scheme + ", 2 threads: ", 0) == 0);
+      other += stored.out != ids(model.path().string(), {"--seed", seed}).out ? 1 : 0;
+    }
+    if (scheme.starts_with("w2")) CHECK(other == 3);  // two bits change a random model
+  }
+  const auto told = ids(out + "/w2", {"--scheme", "w8"});
+  CHECK(told.code == 2);
+  CHECK(one_line(told.err));
+  CHECK(contains(told.err, "--scheme: " + out + "/w2 is quantized already"));
+}
+
 TEST_CASE("generate with random ids needs no tokenizer and writes ids") {
   const test::scratch model;
   test::write_tiny_model(model, "llama");
@@ -157,4 +200,46 @@ TEST_CASE("compare shows texts, where they part, and the probabilities there") {
   CHECK(contains(last, "\nAs fp32 for "));  // two bits change a random model
   CHECK(contains(last, "  taken by fp32\n"));
   CHECK(contains(last, "  taken by w2\n"));
+}
+
+TEST_CASE("compare takes what quantize wrote beside its float model") {
+  const test::scratch model, other, dir;
+  test::write_tiny_model(model, "gpt2");
+  test::write_tiny_model(other, "opt");
+  const std::string out = (dir.path() / "out").string();
+  REQUIRE(
+      zp_lab({"quantize", "--model", model.path().string(), "--scheme", "w2", "-o", out}).code ==
+      0);
+  const auto compare = [](const test::scratch& natural, std::vector<std::string> more) {
+    std::vector<std::string> all{"compare",  "--model",    natural.path().string(),
+                                 "--prompt", "some words", "--max-new-tokens",
+                                 "16"};
+    all.insert(all.end(), more.begin(), more.end());
+    return zp_lab(all);
+  };
+  const auto memory = compare(model, {"--schemes", "w2"});
+  const auto stored = compare(model, {"--quantized", out});
+  CHECK(stored.err == "");
+  REQUIRE(stored.code == 0);
+  std::string expected = memory.out;
+  const std::string name = "w2 of " + out;
+  for (std::size_t at = 0; (at = expected.find("w2", at)) != std::string::npos; at += name.size()) {
+    expected.replace(at, 2, name);
+  }
+  CHECK(stored.out == expected);
+  CHECK(contains(stored.out, "\nAs fp32 for "));
+  const auto both = compare(model, {"--schemes", "w2", "--quantized", out});
+  CHECK(both.code == 0);
+  CHECK(both.out == memory.out + stored.out.substr(stored.out.find("\n" + name + ":\n")));
+  const auto refused = [&](const test::outcome& run, const std::string& part) {
+    CAPTURE(run.err, part);
+    CHECK(run.code == 2);
+    CHECK(one_line(run.err));
+    CHECK(contains(run.err, part));
+  };
+  refused(compare(model, {}), "--schemes or --quantized is required");
+  refused(compare(other, {"--quantized", out}), out + " is not of this --model");
+  refused(compare(model, {"--quantized", model.path().string()}), "quantization_config");
+  refused(zp_lab({"compare", "--model", out, "--prompt", "x", "--schemes", "w8"}),
+          "expected the float model, and this folder as --quantized");
 }

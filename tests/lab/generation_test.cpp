@@ -144,11 +144,13 @@ TEST_CASE("Generation is greedy by recomputation, ends where it should, and coun
     CHECK(id == static_cast<std::uint32_t>(std::max_element(last, logits.end()) - last));
     text.push_back(id);
   }
-  how.stop = g.ids[2];
+  how.stop = {1u << 30, g.ids[2]};
   const auto stopped = lab::generate(f.m, f.made, prompt, how);
   const auto end = std::find(g.ids.begin(), g.ids.end(), g.ids[2]);
   CHECK(stopped.ids == std::vector<std::uint32_t>(g.ids.begin(), end));
-  how.stop.reset();
+  CHECK(stopped.ended == g.ids[2]);
+  CHECK(!g.ended);
+  how.stop.clear();
   const auto left = lab::generate(f.m, f.made, prompt, how, [](std::uint32_t) { return false; });
   CHECK(left.ids.size() == 1);
 }

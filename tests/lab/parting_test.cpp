@@ -15,13 +15,13 @@ TEST_CASE("Texts part where their tokens first differ, with the probabilities of
   const auto fp32 = lab::make_scheme("fp32", m, {}), w2 = lab::make_scheme("w2", m, {});
   lab::generation_options how;
   how.new_tokens = 15;
-  const auto expected = lab::generate(m, fp32, prompt, how).ids;
+  const auto expected = lab::generate(m, fp32, prompt, how);
   const auto p = lab::compare_continuations(m, fp32, expected, w2, prompt, how);
   REQUIRE(p.parted);
   REQUIRE(p.shared < 15);
-  CHECK(std::equal(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(p.shared),
-                   p.ids.begin()));
-  CHECK(p.tokens[0] == expected[p.shared]);
+  CHECK(std::equal(expected.ids.begin(),
+                   expected.ids.begin() + static_cast<std::ptrdiff_t>(p.shared), p.ids.begin()));
+  CHECK(p.tokens[0] == expected.ids[p.shared]);
   CHECK(p.tokens[1] == p.ids[p.shared]);
   CHECK(p.tokens[0] != p.tokens[1]);
   CHECK(p.reference[0] >= p.reference[1]);  // each takes its likeliest
@@ -41,14 +41,23 @@ TEST_CASE("Texts part where their tokens first differ, with the probabilities of
 
   CHECK_FALSE(lab::compare_continuations(m, fp32, expected, fp32, prompt, how).parted);
   // A text that ends there parts with its stop token, unless that ends both texts before.
-  how.stop = p.tokens[1];
+  how.stop = {p.tokens[1]};
   const auto end = p.ids.begin() + static_cast<std::ptrdiff_t>(p.shared);
   const bool before = std::count(p.ids.begin(), end, p.tokens[1]) > 0;
-  const auto stopped = lab::generate(m, fp32, prompt, how).ids;
+  const auto stopped = lab::generate(m, fp32, prompt, how);
   const auto ended = lab::compare_continuations(m, fp32, stopped, w2, prompt, how);
   CHECK(ended.parted == !before);
   CHECK(std::count(ended.ids.begin(), ended.ids.end(), p.tokens[1]) == 0);
   if (before) return;
   CHECK(ended.ids.size() == p.shared);
   CHECK(ended.tokens == p.tokens);
+  // Where both tokens end a text, both texts end there, each with its own.
+  how.stop = {p.tokens[0], p.tokens[1]};
+  const auto both = lab::generate(m, fp32, prompt, how);
+  if (both.ids.size() < p.shared) return;  // one of them came earlier
+  CHECK(both.ended == p.tokens[0]);
+  const auto twice = lab::compare_continuations(m, fp32, both, w2, prompt, how);
+  CHECK(twice.parted);
+  CHECK(twice.ids == both.ids);
+  CHECK(twice.tokens == p.tokens);
 }

@@ -34,6 +34,23 @@ TEST_CASE("words, numbers, symbols, with one leading space") {
   CHECK(cut("").empty());
 }
 
+TEST_CASE("numbers are cut out one code point at a time") {
+  const auto numbers = [](std::string_view text) {
+    pieces result;
+    for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = lab::number_cut(text, at);
+      if (end <= at || end > text.size()) throw std::logic_error("no progress");
+      result.emplace_back(text.substr(at, end - at));
+      at = end;
+    }
+    return result;
+  };
+  CHECK(numbers("a 12b") == pieces{"a ", "1", "2", "b"});
+  CHECK(numbers("x\xC2\xBD \xD9\xA3\xFF") == pieces{"x", "\xC2\xBD", " ", "\xD9\xA3", "\xFF"});
+  CHECK(numbers("no number") == pieces{"no number"});
+  CHECK(numbers("").empty());
+}
+
 TEST_CASE("contractions: lower case ASCII only, before anything else") {
   CHECK(cut("I'll we've he's can't I'd I'm they're") == pieces{"I", "'ll", " we", "'ve", " he",
                                                                "'s", " can", "'t", " I", "'d", " I",

@@ -70,7 +70,8 @@ const std::string layer = "transformer.h.0.attn.c_attn";
 }  // namespace
 
 TEST_CASE("a checkpoint read again computes the same bits") {
-  for (const char* model : {"gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_post_norm"}) {
+  for (const char* model :
+       {"gpt2_tied", "gpt2_untied", "opt_pre_norm", "opt_post_norm", "llama_grouped"}) {
     const fs::path from = test::golden / model;
     const lab::transformer m = lab::load_model(from);
     const auto ids = test::golden_ids(model);
@@ -91,6 +92,10 @@ TEST_CASE("a checkpoint read again computes the same bits") {
       CHECK(test::logits_of(read.model, read.layers.layers, ids, read.layers.attention) ==
             expected);
       CHECK(expected != test::logits_of(m, ids));
+      const auto lean = lab::load_quantized(dir.path(), lab::float_weights::dropped);
+      for (const lab::dense* d : lean.model.linears()) CHECK(d->weight.empty());
+      CHECK(test::logits_of(lean.model, lean.layers.layers, ids, lean.layers.attention) ==
+            expected);
     }
   }
 }

@@ -115,6 +115,17 @@ TEST_CASE("options of tokenizer.json that are implemented") {
   CHECK(test::contains(says(unknown), "no token for the byte 122 (written \"z\")"));
   unknown["model"]["unk_token"] = "y";
   CHECK(encode(unknown, "xz") == ids{'x', 'y'});
+  json rare = tokenizer_json();  // what a vocabulary made from clean text may lack
+  for (const char byte : {'\x04', '\xC0', '\xF1', '\xFF'})
+    rare["model"]["vocab"].erase(lab::written_token(std::string(1, byte)));
+  CHECK(encode(rare, "a\xFF\x04z\xC0\xF1") == ids{'a', 'z'});
+  rare["model"]["unk_token"] = "y";
+  CHECK(encode(rare, "a\xFFz") == ids{'a', 'y', 'z'});
+  for (const unsigned byte : {10u, 0x80u, 0xC2u, 0xF0u}) {
+    json common = tokenizer_json();
+    common["model"]["vocab"].erase(lab::written_token(std::string(1, static_cast<char>(byte))));
+    CHECK(test::contains(says(common), "no token for the byte " + std::to_string(byte) + " "));
+  }
 }
 
 TEST_CASE("what would change the ids and is not implemented is refused") {
@@ -246,7 +257,9 @@ TEST_CASE("a damaged tokenizer.json is refused in one line or still gives every 
     dir.write("tokenizer.json", bad);
     const std::string message = test::rejection([&] {
       const lab::tokenizer tokens(dir.path());
-      REQUIRE(tokens.decode_bytes(tokens.encode(text)) == text);
+      std::string expected = text;  // the damage may have taken the token of the byte FF
+      if (!tokens.find("\xFF")) std::erase(expected, '\xFF');
+      REQUIRE(tokens.decode_bytes(tokens.encode(text)) == expected);
       ++loaded;
     });
     refused += !message.empty();

@@ -9,6 +9,7 @@ namespace {
 
 struct compare_arguments : generation_arguments {
   std::string schemes;
+  std::vector<std::string> quantized;
 };
 
 std::string row_of(const tokenizer& tokens, std::uint32_t id, double reference, double scheme,
@@ -30,21 +31,53 @@ void show(const tokenizer& tokens, const std::string& name, const parting& p) {
             << row_of(tokens, p.tokens[1], p.reference[1], p.scheme[1], name);
 }
 
+/// Layers that bring the embedding and norms of their checkpoint, which are those of `natural`.
+scheme_layers load_stored(const std::string& folder, const transformer& natural) {
+  quantized_checkpoint stored = load_quantized(folder, float_weights::dropped);
+  const auto linears = stored.model.linears(), expected = natural.linears();
+  const bool same = stored.model.config.vocab == natural.config.vocab &&
+                    stored.model.embedding == natural.embedding &&
+                    std::equal(linears.begin(), linears.end(), expected.begin(), expected.end(),
+                               [](const dense* a, const dense* b) {
+                                 return a->name == b->name && a->out == b->out && a->in == b->in;
+                               });
+  if (!same) {
+    throw input_error("--quantized: " + printable(folder, 300) + " is not of this --model");
+  }
+  stored.layers.name += " of " + printable(folder, 300);
+  stored.layers.model = std::make_shared<const transformer>(std::move(stored.model));
+  return std::move(stored.layers);
+}
+
+std::vector<scheme_name> checked(const compare_arguments& o) {
+  if (is_quantized(o.model)) {
+    throw input_error("--model: " + printable(o.model, 300) +
+                      " is quantized; expected the float model, and this folder as --quantized");
+  }
+  if (!o.schemes.empty()) return parse_schemes(o.schemes);
+  if (o.quantized.empty()) throw input_error("compare: --schemes or --quantized is required");
+  return {parse_scheme("fp32")};
+}
+
 void compare(const compare_arguments& o) {
-  const auto names = parse_schemes(o.schemes);
+  const auto names = checked(o);
   const tokenizer tokens(o.model);
   const auto ids = o.prompt_ids(tokens);
   const auto made = o.load(names);
+  for (const std::string& folder : o.quantized) {
+    made->schemes.push_back(load_stored(folder, made->work.model));
+  }
   generation_options how;
   how.new_tokens = o.new_tokens;
   how.threads = o.thread_count();
   how.stop = made->work.model.config.eos;
   const transformer& m = made->work.model;
-  const auto expected = lab::generate(m, made->schemes[0], ids, how).ids;
-  std::cout << "fp32:\n" << tokens.decode(expected) << std::endl;
-  for (std::size_t i = 1; i < names.size(); ++i) {
-    show(tokens, names[i].text,
-         compare_continuations(m, made->schemes[0], expected, made->schemes[i], ids, how));
+  const auto expected = lab::generate(m, made->schemes[0], ids, how);
+  std::cout << "fp32:\n" << tokens.decode(expected.ids) << std::endl;
+  for (std::size_t i = 1; i < made->schemes.size(); ++i) {
+    const scheme_layers& scheme = made->schemes[i];
+    show(tokens, scheme.name,
+         compare_continuations(m, made->schemes[0], expected, scheme, ids, how));
     std::cout << std::flush;
   }
 }
@@ -62,8 +95,12 @@ void add_compare(CLI::App& app) {
   auto o = std::make_shared<compare_arguments>();
   o->add_to(*command)->required();
   command->add_option("--schemes", o->schemes, "Schemes beside fp32, separated by commas")
-      ->required()
       ->type_name("A,B,...");
+  command
+      ->add_option("--quantized", o->quantized,
+                   "Folder that zp-lab quantize wrote from this model; may be given several times")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
   command->callback([o] { compare(*o); });
 }
 

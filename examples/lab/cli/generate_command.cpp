@@ -9,7 +9,7 @@ namespace lab::cli {
 namespace {
 
 struct generate_arguments : generation_arguments {
-  std::string scheme = "fp32";
+  std::string scheme;
   sampling choice;
   std::size_t prompt_tokens = 0, runs = 1;
 };
@@ -88,11 +88,15 @@ std::string closing_line(const generate_arguments& o, const generation_arguments
 
 void generate(const generate_arguments& o) {
   check(o);
-  const scheme_name names[] = {parse_scheme(o.scheme)};
+  const bool stored = is_quantized(o.model);
+  if (stored && !o.scheme.empty()) {
+    throw input_error("--scheme: " + printable(o.model, 300) + " is quantized already");
+  }
+  const scheme_name names[] = {parse_scheme(o.scheme.empty() ? "fp32" : o.scheme)};
   std::optional<tokenizer> tokens;
   std::vector<std::uint32_t> ids;
   if (o.prompt_tokens == 0) ids = o.prompt_ids(tokens.emplace(o.model));
-  const auto made = o.load(names);
+  const auto made = stored ? o.load_stored() : o.load(names);
   const transformer& m = made->work.model;
   if (!tokens) ids = random_ids(o, m.config);
 
@@ -126,7 +130,9 @@ void add_generate(CLI::App& app) {
       "sizes to standard\nerror. The likeliest token is taken unless there is a --temperature; the "
       "same seed gives the same text, on\nany number of threads. Ends at the model's end of text. "
       "Schemes are those of zp-lab perplexity; with a\nscale \"per tensor\", w8a8-dynamic has one "
-      "for the prompt and one for each new token.\nWith --prompt-tokens, for speed tests without a "
+      "for the prompt and one for each new token. A checkpoint of zp-lab quantize runs under its "
+      "own "
+      "scheme.\nWith --prompt-tokens, for speed tests without a "
       "tokenizer, ids are written instead of text, and nothing ends early.\n"
       "Example: zp-lab generate --model gpt2 --prompt \"The river\" --scheme w8a8-dynamic-token");
   auto o = std::make_shared<generate_arguments>();

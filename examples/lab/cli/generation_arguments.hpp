@@ -2,6 +2,7 @@
 #pragma once
 
 #include <lab/cli/calibration_arguments.hpp>
+#include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/workload.hpp>
 #include <lab/models/load.hpp>
 
@@ -15,8 +16,8 @@ struct generation_arguments : calibration_arguments {
   std::string model, prompt;
   std::size_t new_tokens = 64;
 
-  /// The model, and the maker of its schemes. The calibration text or table is read only when one
-  /// of the schemes needs it.
+  /// The model under its schemes. The calibration text or table is read only when one of the schemes
+  /// needs it.
   struct loaded {
     workload work;
     std::vector<scheme_layers> schemes;
@@ -42,6 +43,16 @@ struct generation_arguments : calibration_arguments {
     return made;
   }
 
+  /// A checkpoint of zp-lab quantize under the scheme that it was written with.
+  [[nodiscard]] std::unique_ptr<loaded> load_stored() const {
+    quantized_checkpoint stored = load_quantized(model, float_weights::dropped);
+    auto made = std::make_unique<loaded>();
+    made->work.model = std::move(stored.model);
+    made->work.description.threads = thread_count();
+    made->schemes.push_back(std::move(stored.layers));
+    return made;
+  }
+
   /// --prompt, or standard input for "-" without the newline at its end; then its ids, BOS included.
   [[nodiscard]] std::vector<std::uint32_t> prompt_ids(const tokenizer& tokens) const {
     std::string text = prompt;
@@ -59,7 +70,9 @@ struct generation_arguments : calibration_arguments {
 
   /// Returns --prompt, which a subcommand may require or exclude.
   CLI::Option* add_to(CLI::App& command) {
-    command.add_option("--model", model, "Folder of a model")->required()->type_name("DIR");
+    command.add_option("--model", model, "Folder of a model, or a .gguf file")
+        ->required()
+        ->type_name("DIR_OR_GGUF");
     command.add_option("--max-new-tokens", new_tokens, "End after so many new tokens")
         ->capture_default_str()
         ->check(CLI::Range(1, 1 << 24));

@@ -51,9 +51,10 @@ void add_logits(CLI::App& app) {
       "A "
       "BOS is not added.\nExample: zp-lab logits --model gpt2 --ids ids.u16 --out logits.f32");
   auto o = std::make_shared<logits_arguments>();
-  command->add_option("--model", o->model, "Folder with config.json and the weights")
+  command
+      ->add_option("--model", o->model, "Folder with config.json and the weights, or a .gguf file")
       ->required()
-      ->type_name("DIR");
+      ->type_name("DIR_OR_GGUF");
   command->add_option("--ids", o->ids, "Token ids")->required()->type_name("FILE.u16");
   command->add_option("--out", o->out, "Where the logits go")->required()->type_name("FILE.f32");
   command->callback([o] { logits(*o); });

@@ -93,9 +93,11 @@ void add_perplexity(CLI::App& app) {
       "Example: zp-lab perplexity --model gpt2 --text wiki.test.raw --calibration wiki.valid.raw "
       "--schemes w8,w8a8-static");
   auto o = std::make_shared<perplexity_arguments>();
-  command->add_option("--model", o->models, "Folder of a model; may be given several times")
+  command
+      ->add_option("--model", o->models,
+                   "Folder of a model, or a .gguf file; may be given several times")
       ->required()
-      ->type_name("DIR")
+      ->type_name("DIR_OR_GGUF")
       ->allow_extra_args(false);
   command->add_option("--text", o->text, "Text to score (default: WikiText-2 raw test)")
       ->type_name("FILE");

@@ -40,8 +40,8 @@ void add_quantize(CLI::App& app) {
   auto* command = app.add_subcommand("quantize", "Write a quantized checkpoint");
   command->footer(
       "Writes model.safetensors (codes, scales, zero points), config.json, the files of the "
-      "tokenizer and a model card,\nREADME.md. zp-lab perplexity and logits take the folder as "
-      "--model and give what the scheme gives in memory, bit for bit.\n"
+      "tokenizer and a model card,\nREADME.md. zp-lab perplexity, generate and logits take the "
+      "folder as --model and give\nwhat the scheme gives in memory, bit for bit.\n"
       "Schemes: w2 to w8 [-tensor|-channel|-gN] [-affine] [-gptq|-adaround], "
       "w8a8-dynamic[-token],\nw8a8-static[-p99.9|-mse|-kl]. With several, each goes into a folder "
       "of its name in OUT.\n"

@@ -36,9 +36,10 @@ void add_tokenize(CLI::App& app) {
       "Writes little-endian uint16 ids, without a BOS; special tokens in the text are read as "
       "text.\nExample: zp-lab tokenize --model gpt2 --text wiki.test.raw --hf-lines --out ids.u16");
   auto o = std::make_shared<tokenize_arguments>();
-  command->add_option("--model", o->model, "Folder with the files of the tokenizer")
+  command
+      ->add_option("--model", o->model, "Folder with the files of the tokenizer, or a .gguf file")
       ->required()
-      ->type_name("DIR");
+      ->type_name("DIR_OR_GGUF");
   command->add_option("--text", o->text, "The text, UTF-8")->required()->type_name("FILE");
   command->add_flag("--hf-lines", o->hf_lines,
                     "Join the lines as the HuggingFace dataset does: blank lines become empty, "

@@ -15,10 +15,10 @@ decoder::decoder(const transformer& model, const scheme_layers& layers, std::siz
     : model_(&layers.form_of(model)),
       layers_(&layers),
       threads_(threads),
-      past_(model.config, layers.attention, capacity),
-      step_(model.config, 1),
-      hidden_(model.config.embed_width),
-      logits_(model.config.vocab) {}
+      past_(model_->config, layers.attention, capacity),
+      step_(model_->config, 1),
+      hidden_(model_->config.embed_width),
+      logits_(model_->config.vocab) {}
 
 std::span<const float> decoder::feed(std::span<const std::uint32_t> ids) {
   check_window(*model_, ids);
@@ -91,7 +91,8 @@ generation generate(const transformer& model, const scheme_layers& layers,
                     std::span<const std::uint32_t> prompt, const generation_options& o,
                     const std::function<bool(std::uint32_t)>& hear) {
   using clock = std::chrono::steady_clock;
-  const std::size_t most = prompt.size() + o.new_tokens, positions = model.config.positions;
+  const std::size_t most = prompt.size() + o.new_tokens;
+  const std::size_t positions = layers.form_of(model).config.positions;
   if (most > positions) {
     throw input_error("a prompt of " + std::to_string(prompt.size()) + " tokens and " +
                       std::to_string(o.new_tokens) + " new ones: this model has " +
@@ -113,7 +114,10 @@ generation generate(const transformer& model, const scheme_layers& layers,
       first = clock::now();
       g.first_seconds = since(begin);
     }
-    if (id == o.stop) break;
+    if (std::find(o.stop.begin(), o.stop.end(), id) != o.stop.end()) {
+      g.ended = id;
+      break;
+    }
     g.ids.push_back(id);
     if ((hear && !hear(id)) || g.ids.size() == o.new_tokens) break;
     logits = d.feed({&g.ids.back(), 1});

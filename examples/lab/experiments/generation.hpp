@@ -65,18 +65,19 @@ class sampler {
 struct generation_options {
   std::size_t new_tokens = 64;  ///< at most
   sampling choice;
-  std::optional<std::uint32_t> stop;  ///< ends the text and does not belong to it
+  std::vector<std::uint32_t> stop;  ///< each ends the text and does not belong to it
   std::size_t threads = 1;
 };
 
 /// One continuation, and how long it took.
 struct generation {
-  std::vector<std::uint32_t> ids;  ///< the new tokens
-  double prefill_seconds = 0;      ///< the prompt, up to its last logits
-  double first_seconds = 0;        ///< up to the first new token
-  double decode_seconds = 0;       ///< from there to the last
-  std::size_t decoded = 0;         ///< passes of one token in decode_seconds
-  std::size_t cache_bytes = 0;     ///< at the end
+  std::vector<std::uint32_t> ids;      ///< the new tokens
+  std::optional<std::uint32_t> ended;  ///< the stop token behind them
+  double prefill_seconds = 0;          ///< the prompt, up to its last logits
+  double first_seconds = 0;            ///< up to the first new token
+  double decode_seconds = 0;           ///< from there to the last
+  std::size_t decoded = 0;             ///< passes of one token in decode_seconds
+  std::size_t cache_bytes = 0;         ///< at the end
 
   [[nodiscard]] double decode_rate() const noexcept {
     return decoded == 0 ? 0 : static_cast<double>(decoded) / decode_seconds;

@@ -30,18 +30,20 @@ std::array<double, 2> probabilities(const transformer& model, const scheme_layer
 }  // namespace
 
 parting compare_continuations(const transformer& model, const scheme_layers& reference,
-                              std::span<const std::uint32_t> expected, const scheme_layers& layers,
+                              const generation& expected, const scheme_layers& layers,
                               std::span<const std::uint32_t> prompt, const generation_options& o) {
   ZP_REQUIRE(o.choice.temperature <= 0, "compare_continuations: texts are greedy");
   parting p;
-  p.ids = generate(model, layers, prompt, o).ids;
-  const auto [a, b] = std::mismatch(expected.begin(), expected.end(), p.ids.begin(), p.ids.end());
+  const generation found = generate(model, layers, prompt, o);
+  p.ids = found.ids;
+  const auto [a, b] =
+      std::mismatch(expected.ids.begin(), expected.ids.end(), p.ids.begin(), p.ids.end());
   p.shared = static_cast<std::size_t>(b - p.ids.begin());
-  p.parted = a != expected.end() || b != p.ids.end();
+  p.parted = a != expected.ids.end() || b != p.ids.end() || expected.ended != found.ended;
   if (!p.parted) return p;
-  const auto token = [&](auto at, auto end) { return at != end ? *at : o.stop.value_or(0); };
-  p.tokens = {token(a, expected.end()), token(b, p.ids.end())};
-  const auto text = expected.first(p.shared);
+  p.tokens = {a != expected.ids.end() ? *a : expected.ended.value_or(0),
+              b != p.ids.end() ? *b : found.ended.value_or(0)};
+  const auto text = std::span(expected.ids).first(p.shared);
   p.reference = probabilities(model, reference, prompt, text, p.tokens, o.threads);
   p.scheme = probabilities(model, layers, prompt, text, p.tokens, o.threads);
   return p;

@@ -19,12 +19,11 @@ struct parting {
   std::array<double, 2> reference{}, scheme{};
 };
 
-/// Continues the prompt greedily under `layers` and compares with `expected`, the continuation that
-/// generate() gave under `reference` with the same options.
+/// Continues the prompt greedily under `layers` and compares with `expected`, what generate() gave
+/// under `reference` with the same options.
 [[nodiscard]] parting compare_continuations(const transformer& model,
                                             const scheme_layers& reference,
-                                            std::span<const std::uint32_t> expected,
-                                            const scheme_layers& layers,
+                                            const generation& expected, const scheme_layers& layers,
                                             std::span<const std::uint32_t> prompt,
                                             const generation_options& options);
 

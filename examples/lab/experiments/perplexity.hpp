@@ -19,8 +19,8 @@ struct scheme_layers {
   std::string name;
   linear_set layers;
   attention_kind attention = attention_kind::floats;
-  /// The form of the model that the layers belong to, when a cure has changed its norms; null: the
-  /// model as it is.
+  /// The form of the model that the layers belong to: one whose norms a cure has changed, or that of
+  /// a quantized checkpoint; null: the model as it is.
   std::shared_ptr<const transformer> model;
   std::uint64_t stored_bytes = 0;  ///< the linear layers' weights, scales and biases in a file
   std::uint64_t memory_bytes = 0;  ///< the same as they lie in memory

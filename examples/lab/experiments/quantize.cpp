@@ -3,6 +3,7 @@
 #include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/workload.hpp>
 #include <lab/io/file.hpp>
+#include <lab/io/gguf.hpp>
 #include <lab/models/load.hpp>
 
 #include <algorithm>
@@ -121,6 +122,8 @@ std::vector<scheme_name> storable_schemes(std::string_view list) {
 
 void quantize_checkpoints(const quantize_options& o,
                           const std::function<void(const fs::path&, const model_card&)>& done) {
+  if (is_gguf(o.model))
+    reject({o.model.string()}, "is a GGUF file; expected a folder with safetensors");
   std::vector<fs::path> folders;
   for (const scheme_name& s : o.schemes) {
     folders.push_back(o.schemes.size() == 1 ? o.out : o.out / s.text);

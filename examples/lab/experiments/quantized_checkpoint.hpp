@@ -1,4 +1,5 @@
-// A quantized checkpoint: what `zp-lab quantize` writes and `zp-lab perplexity` and `logits` read.
+// A quantized checkpoint: what `zp-lab quantize` writes and `zp-lab perplexity`, `generate`, `compare`
+// and `logits` read.
 // config.json has "quantization_config": {"quant_method": "zeropoint", "format_version": 1,
 // "scheme": "w4-g32", ...}; model.safetensors names scheme and version in its metadata too, and has
 // for every linear layer L of the blocks, always [out, in], in place of L.weight
@@ -49,9 +50,12 @@ std::uint64_t write_quantized(const std::filesystem::path& out, const scheme_nam
                               const std::filesystem::path& config, const safetensors& weights,
                               const transformer& model, std::span<const quantized_layer> layers);
 
+/// The weights of linears(): 4 bytes each that only a float reference needs.
+enum class float_weights : std::uint8_t { kept, dropped };
+
 struct quantized_checkpoint {
   scheme_name scheme;
-  transformer model;  ///< the weights of linears() are what the codes stand for
+  transformer model;  ///< the weights of linears() are what the codes stand for, or empty
   scheme_layers layers;
 };
 
@@ -60,7 +64,8 @@ struct quantized_checkpoint {
 [[nodiscard]] bool is_quantized(const std::filesystem::path& folder);
 
 /// Throws input_error for a scheme, shape, code, scale, zero point or range that is not as above.
-[[nodiscard]] quantized_checkpoint load_quantized(const std::filesystem::path& folder);
+[[nodiscard]] quantized_checkpoint load_quantized(const std::filesystem::path& folder,
+                                                  float_weights weights = float_weights::kept);
 
 namespace quantized_format {
 inline constexpr const char* method = "zeropoint";

@@ -181,7 +181,7 @@ bool is_quantized(const std::filesystem::path& folder) {
   }
 }
 
-quantized_checkpoint load_quantized(const std::filesystem::path& folder) {
+quantized_checkpoint load_quantized(const std::filesystem::path& folder, float_weights floats) {
   json tree = read_config(folder);
   const std::string file = (folder / "config.json").string();
   quantized_checkpoint result;
@@ -198,6 +198,7 @@ quantized_checkpoint load_quantized(const std::filesystem::path& folder) {
       load_model(config, weights, [&](const std::string& name, std::size_t out, std::size_t in) {
         layers.push_back(reader.read(name, out, in));
         names.push_back(name);
+        if (floats == float_weights::dropped) return std::vector<float>();
         std::vector<float> values(out * in);
         layers.back().codes.dequantize({values.data(), out, in});
         return values;

@@ -1,7 +1,9 @@
 // The vocabularies of config.json. Defaults are those of the transformers library; sizes have
 // none, because a guessed size only moves the error to a worse place.
 #include <lab/io/config.hpp>
+#include <lab/io/config_limits.hpp>
 #include <lab/io/file.hpp>
+#include <lab/io/gguf_config.hpp>
 #include <lab/io/json.hpp>
 
 #include <array>
@@ -11,11 +13,10 @@
 namespace lab {
 namespace {
 
-// Far above every published model, far below what overflows or fills a memory.
-constexpr std::uint64_t most_tokens = 1 << 24;
-constexpr std::uint64_t most_width = 1 << 17;
-constexpr std::uint64_t most_layers = 1 << 12;
-constexpr std::uint64_t most_positions = 1 << 24;
+constexpr std::uint64_t most_tokens = config_limits::tokens;
+constexpr std::uint64_t most_width = config_limits::width;
+constexpr std::uint64_t most_layers = config_limits::layers;
+constexpr std::uint64_t most_positions = config_limits::positions;
 
 std::size_t size(const json_object& config, std::string_view key, std::uint64_t high) {
   return static_cast<std::size_t>(config.integer(key, 1, high));
@@ -30,6 +31,20 @@ std::optional<std::uint32_t> token_id(const json_object& config, std::string_vie
   const auto id = config.maybe_integer(key, 0, 0xFFFFFFFFu);
   if (!id) return std::nullopt;
   return static_cast<std::uint32_t>(*id);
+}
+
+/// A number, or a list of them.
+std::vector<std::uint32_t> token_ids(const json_object& config, std::string_view key) {
+  const json* found = config.find(key);
+  if (found == nullptr) return {};
+  if (!found->is_array()) return {*token_id(config, key)};
+  std::vector<std::uint32_t> ids;
+  for (const json& item : *found) {
+    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 0xFFFFFFFFu)
+      config.wrong(key, "element ", ids.size(), " is not a token; expected a list of integers");
+    ids.push_back(item.get<std::uint32_t>());
+  }
+  return ids;
 }
 
 activation activation_of(const json_object& config, std::string_view key, activation fallback) {
@@ -208,7 +223,7 @@ model_config parse_config(std::string_view text, const std::string& file) {
   c.vocab = size(config, "vocab_size", most_tokens);
   c.tied_head = config.boolean("tie_word_embeddings", family != model_family::llama);
   c.bos = token_id(config, "bos_token_id");
-  c.eos = token_id(config, "eos_token_id");
+  c.eos = token_ids(config, "eos_token_id");
   if (c.head_width == 0 && c.width % c.heads != 0)
     config.wrong(family == model_family::gpt2 ? "n_head" : "num_attention_heads", "is ", c.heads,
                  ", which does not divide the width ", c.width);
@@ -220,6 +235,7 @@ model_config parse_config(std::string_view text, const std::string& file) {
 }
 
 model_config load_config(const std::filesystem::path& path) {
+  if (is_gguf(path)) return gguf_config(gguf_file(path));
   std::error_code ignored;
   const auto file = std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
   return parse_config(read_file(file, largest_config), file.string());

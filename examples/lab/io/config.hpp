@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <optional>
 #include <string_view>
+#include <vector>
 
 namespace lab {
 
@@ -53,7 +54,7 @@ struct model_config {
   bool scale_attention = true;          ///< divide the scores by sqrt(head_width)
   bool scale_by_inverse_layer = false;  ///< and by layer + 1
   std::optional<std::uint32_t> bos;     ///< as the file says: compare with vocab before use
-  std::optional<std::uint32_t> eos;
+  std::vector<std::uint32_t> eos;       ///< each of them ends a text
 
   [[nodiscard]] bool rotary() const noexcept { return rope_theta > 0; }
   [[nodiscard]] std::size_t q_width() const noexcept { return heads * head_width; }
@@ -65,9 +66,9 @@ struct model_config {
 /// In bytes; real ones have a few thousand.
 inline constexpr std::uint64_t largest_config = 1 << 24;
 
-/// Reads and checks `path`, a config.json or a folder that holds one. An architecture other than
-/// these, scaled rotary positions, a quantized checkpoint, a missing size or a value out of range is
-/// an input_error.
+/// Reads and checks `path`, a config.json, a folder that holds one, or a .gguf file. An architecture
+/// other than these, scaled rotary positions, a quantized checkpoint, a missing size or a value out
+/// of range is an input_error.
 [[nodiscard]] model_config load_config(const std::filesystem::path& path);
 
 /// The same from text; `file` is for messages.

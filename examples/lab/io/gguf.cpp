@@ -93,6 +93,11 @@ std::uint64_t gguf_tensor::elements() const noexcept {
   return result;
 }
 
+bool is_gguf(const std::filesystem::path& path) {
+  std::error_code ignored;
+  return path.extension() == ".gguf" && !std::filesystem::is_directory(path, ignored);
+}
+
 gguf_file::gguf_file(const std::filesystem::path& path)
     : file_(path), header_(read_gguf_header(file_)) {
   for (const gguf_tensor& t : header_.tensors) by_name_.emplace(t.name, by_name_.size());

@@ -89,6 +89,9 @@ struct gguf_header {
   std::uint64_t data_begin = 0;                              ///< in the file
 };
 
+/// Whether a path names such a file: it ends with .gguf and is not a folder.
+[[nodiscard]] bool is_gguf(const std::filesystem::path& path);
+
 /// Throws input_error. Memory is at most some ten times the bytes of the header, of which there may
 /// be 100 million.
 [[nodiscard]] gguf_header read_gguf_header(const input_file& file);

@@ -69,6 +69,13 @@ std::size_t pre_token_end(std::string_view text, std::size_t at) noexcept {
   return end == text.size() || last == at ? end : last;
 }
 
+std::size_t number_cut(std::string_view text, std::size_t at) noexcept {
+  piece p = look(text, at);
+  if (p.what == kind::number) return at + p.size;
+  for (; p.size > 0 && p.what != kind::number; p = look(text, at)) at += p.size;
+  return at;
+}
+
 std::uint32_t byte_symbol(std::uint8_t byte) noexcept {
   return symbols[byte];
 }

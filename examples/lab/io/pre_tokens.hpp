@@ -17,6 +17,10 @@ namespace lab {
 /// A byte that is not UTF-8 counts as a symbol. Time: linear in the pre-token and one code point.
 [[nodiscard]] std::size_t pre_token_end(std::string_view text, std::size_t at) noexcept;
 
+/// End of the piece that begins at text[at] when numbers are cut out of a text, one code point of \p{N}
+/// a piece, before that rule sees what is between them: "a 12b" is "a ", "1", "2", "b".
+[[nodiscard]] std::size_t number_cut(std::string_view text, std::size_t at) noexcept;
+
 /// The byte as the code point that stands for it in vocab.json: printable Latin-1 is itself, the
 /// other 68 bytes in increasing order are U+0100, U+0101, ...; a space is U+0120.
 [[nodiscard]] std::uint32_t byte_symbol(std::uint8_t byte) noexcept;

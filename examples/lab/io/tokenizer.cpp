@@ -45,6 +45,15 @@ class encoder {
   /// `text` outlives the encoder.
   void add_text(std::string_view text, const std::function<void(std::size_t)>& report) {
     for (std::size_t at = 0; at < text.size();) {
+      const std::size_t end = data_.digits_alone ? number_cut(text, at) : text.size();
+      add_piece(text.substr(at, end - at), report);
+      at = end;
+    }
+  }
+
+ private:
+  void add_piece(std::string_view text, const std::function<void(std::size_t)>& report) {
+    for (std::size_t at = 0; at < text.size();) {
       const std::size_t end = pre_token_end(text, at);
       add_pre_token(text.substr(at, end - at));
       done_ += end - at;
@@ -52,8 +61,6 @@ class encoder {
       if (report && done_ - reported_ >= std::size_t{1} << 16) report(reported_ = done_);
     }
   }
-
- private:
   void add_pre_token(std::string_view text) {
     if (text.size() > memory::longest) return add_new(text);
     auto& slot = memory_.of(text);
@@ -77,7 +84,10 @@ class encoder {
       }
     }
     symbols_.clear();
-    for (char c : text) symbols_.push_back(data_.byte_ids[static_cast<unsigned char>(c)]);
+    for (char c : text) {
+      const std::uint32_t id = data_.byte_ids[static_cast<unsigned char>(c)];
+      if (id != tokenizer_data::no_token) symbols_.push_back(id);
+    }
     merges_.merge(symbols_);
     out_.insert(out_.end(), symbols_.begin(), symbols_.end());
   }
@@ -110,8 +120,8 @@ constexpr std::size_t longest_text = 0x7FFFFFFF;  // ids and places are 32 bits 
 
 }  // namespace
 
-tokenizer::tokenizer(const std::filesystem::path& folder) : state_(std::make_unique<state>()) {
-  state_->data = load_tokenizer(folder);
+tokenizer::tokenizer(const std::filesystem::path& path) : state_(std::make_unique<state>()) {
+  state_->data = load_tokenizer(path);
   state_->merges = merge_table(state_->data.merges, state_->data.tokens.size());
 }
 tokenizer::tokenizer(tokenizer&&) noexcept = default;

@@ -3,7 +3,7 @@
 //
 //   "Hello world" -> "Hello" | " world" -> 15496 995
 //
-// Files: tokenizer.json, or vocab.json and merges.txt. Anything in them that would change the ids
+// Files: tokenizer.json, vocab.json and merges.txt, or a GGUF file. Anything that would change the ids
 // and is not implemented (a normalizer, dropout, byte fallback, ...) is an error, never ignored.
 #pragma once
 
@@ -29,15 +29,15 @@ enum class special_tokens : std::uint8_t { as_text, recognised };
 class tokenizer {
  public:
   /// From a folder: tokenizer.json when there, else vocab.json + merges.txt; tokenizer_config.json
-  /// and config.json, when there, say whether a text begins with a BOS.
-  explicit tokenizer(const std::filesystem::path& folder);
+  /// and config.json, when there, say whether a text begins with a BOS. Or from a .gguf file.
+  explicit tokenizer(const std::filesystem::path& path);
 
-  /// Ids of a text of any bytes; time is O(n log n) even for one pre-token of a megabyte.
-  /// `report`, when given, hears from time to time how many bytes are done.
+  /// Ids of any bytes, O(n log n) even for one pre-token of a megabyte; a byte without a token is
+  /// dropped. `report`, when given, hears from time to time how many bytes are done.
   [[nodiscard]] std::vector<std::uint32_t> encode(
       std::string_view text, special_tokens special = special_tokens::as_text,
       const std::function<void(std::size_t)>& report = {}) const;
-  /// The bytes that the tokens stand for: decode_bytes(encode(x)) == x for every byte string.
+  /// The bytes that the tokens stand for: decode_bytes(encode(x)) == x unless bytes were dropped.
   [[nodiscard]] std::string decode_bytes(std::span<const std::uint32_t> ids) const;
   /// The same as text: bytes that are not UTF-8 become U+FFFD.
   [[nodiscard]] std::string decode(std::span<const std::uint32_t> ids) const;

@@ -4,7 +4,9 @@
 #include <lab/io/json.hpp>
 #include <lab/io/pre_tokens.hpp>
 #include <lab/io/tokenizer_files.hpp>
+#include <lab/io/tokenizer_gguf.hpp>
 #include <lab/io/tokenizer_merges.hpp>
+#include <lab/io/tokenizer_vocabulary.hpp>
 
 #include <utility>
 
@@ -12,7 +14,6 @@ namespace lab {
 namespace {
 
 constexpr std::uint64_t largest_side_file = std::uint64_t{1} << 24;
-constexpr std::uint64_t largest_id = (std::uint64_t{1} << 24) - 1;
 
 std::optional<json> side_file(const std::filesystem::path& path) {
   std::error_code ignored;
@@ -53,50 +54,6 @@ void refuse_unknown_parts(const json_object& root, const json_object& model) {
     if (!model.maybe_text(key).value_or("").empty()) model.wrong(key, "is not supported");
 }
 
-void put(tokenizer_data& data, std::uint32_t id, std::string bytes, const std::string& label) {
-  if (id >= data.tokens.size())
-    reject({data.file}, label, " has id ", id, "; expected at most ", data.tokens.size() - 1,
-           " in a vocabulary of this size");
-  if (data.tokens[id].present && data.tokens[id].bytes != bytes)
-    reject({data.file}, label, " has id ", id, ", which ", in_quotes(data.tokens[id].bytes),
-           " has already");
-  data.tokens[id] = {std::move(bytes), true};
-}
-
-/// Fills tokens, ids and byte_ids from what was read.
-void finish_vocabulary(tokenizer_data& data, const vocabulary& written, bool may_be_unknown,
-                       const std::optional<std::string>& unknown) {
-  // Ids need not be dense, but a table must not be much larger than the file that asks for it.
-  data.tokens.resize(2 * (written.size() + data.added.size()) + 1024);
-  for (const auto& [token, id] : written) {
-    auto bytes = token_bytes(token);
-    if (bytes) data.ids.emplace(*bytes, id);
-    if (!bytes) bytes = token;  // not reachable from text; decodes to itself
-    put(data, id, *std::move(bytes), in_quotes(token));
-  }
-  for (const auto& [text, id] : data.added) put(data, id, text, in_quotes(text));
-  while (!data.tokens.empty() && !data.tokens.back().present) data.tokens.pop_back();
-
-  for (std::size_t b = 0; b < 256; ++b) {
-    const std::string byte(1, static_cast<char>(b));
-    auto found = data.ids.find(byte);
-    if (found == data.ids.end() && unknown && may_be_unknown)
-      found = data.ids.find(token_bytes(*unknown).value_or(""));
-    if (found == data.ids.end())
-      reject({data.file}, "the vocabulary has no token for the byte ", b, " (written ",
-             in_quotes(written_token(byte)), ")");
-    data.byte_ids[b] = found->second;
-  }
-}
-
-void add_token(tokenizer_data& data, const std::string& text, std::uint32_t id) {
-  if (text.empty()) reject({data.file}, "added token ", id, " is empty");
-  const auto [found, is_new] = data.added.emplace(text, id);
-  if (!is_new && found->second != id)
-    reject({data.file}, "the added token ", in_quotes(text), " has the ids ", found->second,
-           " and ", id);
-}
-
 void read_added_token(tokenizer_data& data, const json_object& token, std::uint64_t id) {
   const auto text = token.maybe_text("content");
   if (!text) token.wrong("content", "is missing");
@@ -124,17 +81,40 @@ void read_post_processor(tokenizer_data& data, const json_object& processor) {
   data.bos = found->second;
 }
 
+void read_byte_level(tokenizer_data& data, const json_object& pre) {
+  require_type(pre, "ByteLevel");
+  if (!pre.boolean("use_regex", true)) pre.wrong("use_regex", "false is not supported");
+  (void)pre.at("add_prefix_space");  // has no default in the format
+  data.add_prefix_space = pre.boolean("add_prefix_space", false);
+}
+
+/// ByteLevel, or a sequence of it alone or of Digits and it.
+void read_pre_tokenizer(tokenizer_data& data, const json_object& pre) {
+  if (pre.maybe_text("type") != "Sequence") return read_byte_level(data, pre);
+  constexpr const char* key = "pretokenizers";
+  const json& list = pre.at(key);
+  if (!list.is_array() || list.empty() || list.size() > 2)
+    pre.wrong(key, "expected ByteLevel, or Digits and ByteLevel");
+  const auto step = [&](std::size_t i) {
+    return json_object(list[i], pre.file(),
+                       pre.label(std::string(key) + "[" + std::to_string(i) + "]"));
+  };
+  read_byte_level(data, step(list.size() - 1));
+  if (list.size() < 2) return;
+  const json_object digits = step(0);
+  require_type(digits, "Digits");
+  if (!digits.boolean("individual_digits", false))
+    digits.wrong("individual_digits", "false is not supported");
+  data.digits_alone = true;
+}
+
 void read_tokenizer_json(tokenizer_data& data, const std::filesystem::path& path) {
   data.file = path.string();
   const json tree = parse_json(read_file(path, largest_tokenizer_file), data.file);
   const json_object root(tree, data.file);
   const json_object model = root.object("model");
   refuse_unknown_parts(root, model);
-  const json_object pre = root.object("pre_tokenizer");
-  require_type(pre, "ByteLevel");
-  if (!pre.boolean("use_regex", true)) pre.wrong("use_regex", "false is not supported");
-  (void)pre.at("add_prefix_space");  // has no default in the format
-  data.add_prefix_space = pre.boolean("add_prefix_space", false);
+  read_pre_tokenizer(data, root.object("pre_tokenizer"));
   data.ignore_merges = model.boolean("ignore_merges", false);
 
   const vocabulary ids = read_vocabulary(model.object("vocab"));
@@ -146,7 +126,12 @@ void read_tokenizer_json(tokenizer_data& data, const std::filesystem::path& path
       read_added_token(data, token, token.integer("id", 0, largest_id));
     }
   }
-  finish_vocabulary(data, ids, !model.boolean("fuse_unk", false), model.maybe_text("unk_token"));
+  const auto unknown = model.maybe_text("unk_token");
+  finish_vocabulary(data, ids,
+                    !unknown                           ? missing_bytes::dropped
+                    : model.boolean("fuse_unk", false) ? missing_bytes::refused
+                                                       : missing_bytes::unknown,
+                    unknown);
   if (root.find("post_processor") != nullptr)
     read_post_processor(data, root.object("post_processor"));
 }
@@ -172,7 +157,7 @@ void read_vocabulary_and_merges(tokenizer_data& data, const std::filesystem::pat
       add_known(token_text(*config, key));
     data.add_prefix_space = config->boolean("add_prefix_space", false);
   }
-  finish_vocabulary(data, ids, true,
+  finish_vocabulary(data, ids, missing_bytes::unknown,
                     config == nullptr ? std::nullopt : token_text(*config, "unk_token"));
 }
 
@@ -212,6 +197,7 @@ void find_bos(tokenizer_data& data, const std::filesystem::path& folder,
 }  // namespace
 
 tokenizer_data load_tokenizer(const std::filesystem::path& folder) {
+  if (is_gguf(folder)) return gguf_tokenizer(gguf_file(folder));
   std::error_code ignored;
   if (!std::filesystem::is_directory(folder, ignored))
     reject({folder.string()},
@@ -228,6 +214,8 @@ tokenizer_data load_tokenizer(const std::filesystem::path& folder) {
     read_tokenizer_json(data, folder / "tokenizer.json");
     if (side != nullptr)
       data.add_prefix_space = side->boolean("add_prefix_space", data.add_prefix_space);
+    if (data.digits_alone && data.add_prefix_space)  // a space before every piece between numbers
+      reject({data.file}, "add_prefix_space behind Digits is not supported");
   } else if (std::filesystem::exists(folder / "vocab.json", ignored)) {
     read_vocabulary_and_merges(data, folder, side);
   } else {

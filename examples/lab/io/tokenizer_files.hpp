@@ -23,9 +23,12 @@ struct tokenizer_data {
   std::vector<token> tokens;
   std::map<std::string, std::uint32_t, std::less<>> ids;    ///< vocabulary, by bytes
   std::map<std::string, std::uint32_t, std::less<>> added;  ///< special and added tokens, by text
-  std::array<std::uint32_t, 256> byte_ids{};  ///< id of each single byte, or of the unknown token
+  /// Id of each single byte, or of the unknown token, or no_token: such a byte is dropped.
+  std::array<std::uint32_t, 256> byte_ids{};
+  static constexpr std::uint32_t no_token = 0xFFFFFFFF;
   std::vector<merge_rule> merges;
   bool add_prefix_space = false;
+  bool digits_alone = false;         ///< number_cut() comes before pre_token_end()
   bool ignore_merges = false;        ///< a pre-token that is a token is taken whole
   bool trims_around_added = false;   ///< an added token wants lstrip, rstrip or single_word
   std::optional<std::uint32_t> bos;  ///< in front of every text
@@ -33,7 +36,8 @@ struct tokenizer_data {
 };
 
 /// Reads tokenizer.json, or vocab.json and merges.txt, and beside them tokenizer_config.json,
-/// special_tokens_map.json, added_tokens.json and config.json where they exist.
-[[nodiscard]] tokenizer_data load_tokenizer(const std::filesystem::path& folder);
+/// special_tokens_map.json, added_tokens.json and config.json where they exist; or, where the path
+/// is_gguf(), the metadata of that file.
+[[nodiscard]] tokenizer_data load_tokenizer(const std::filesystem::path& path);
 
 }  // namespace lab

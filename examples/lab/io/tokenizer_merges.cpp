@@ -53,6 +53,16 @@ std::vector<merge_rule> read_merges_file(const std::filesystem::path& path, cons
   return merges;
 }
 
+std::vector<merge_rule> read_merges(std::span<const std::string> lines, const vocabulary& ids,
+                                    const std::string& file) {
+  std::vector<merge_rule> merges;
+  merges.reserve(lines.size());
+  for (const std::string& line : lines)
+    merges.push_back(read_merge(line, ids, file, "merge " + std::to_string(merges.size())));
+  require_no_duplicate(merges, file);
+  return merges;
+}
+
 std::vector<merge_rule> read_merges(const json_object& model, const vocabulary& ids) {
   const json& list = model.at("merges");
   if (!list.is_array()) model.wrong("merges", "is a ", list.type_name(), "; expected a list");

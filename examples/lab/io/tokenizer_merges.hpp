@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,10 @@ inline constexpr std::uint64_t largest_tokenizer_file = std::uint64_t{1} << 27;
 /// line counts. Both tokens and their union are in `ids`, no pair appears twice.
 [[nodiscard]] std::vector<merge_rule> read_merges_file(const std::filesystem::path&,
                                                        const vocabulary& ids);
+
+/// The same of a list that is in memory; `file` is for messages.
+[[nodiscard]] std::vector<merge_rule> read_merges(std::span<const std::string> lines,
+                                                  const vocabulary& ids, const std::string& file);
 
 /// The list "merges" of `model`: strings "A B", or pairs ["A", "B"] as newer files have them.
 [[nodiscard]] std::vector<merge_rule> read_merges(const json_object& model, const vocabulary& ids);

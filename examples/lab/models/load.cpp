@@ -1,8 +1,8 @@
 // Tensor names of the families, and the checks between config and file. Nothing is allocated
 // before the shape in the file's header agrees with the config.
 #include <lab/models/load.hpp>
-
-#include <cmath>
+#include <lab/models/load_gguf.hpp>
+#include <lab/models/tensor_checks.hpp>
 
 namespace lab {
 
@@ -41,17 +41,9 @@ class reader {
       reject({weights_.path()}, "tensor ", in_quotes(full_name), " is missing, expected shape ",
              shape_text(expected));
     }
-    if (info->shape != expected) {
-      reject({weights_.path()}, "tensor ", in_quotes(full_name), " has shape ",
-             shape_text(info->shape), ", expected ", shape_text(expected));
-    }
+    require_shape(weights_.path(), full_name, info->shape, expected);
     std::vector<float> values = weights_.floats(full_name);
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      if (!std::isfinite(values[i])) {
-        reject({weights_.path()}, "tensor ", in_quotes(full_name), ": element ", i, " is ",
-               values[i], ", expected finite weights");
-      }
-    }
+    require_finite(weights_.path(), full_name, values);
     return values;
   }
 
@@ -193,10 +185,11 @@ transformer load_model(const model_config& c, const safetensors& weights,
   return m;
 }
 
-transformer load_model(const std::filesystem::path& folder) {
+transformer load_model(const std::filesystem::path& path) {
+  if (is_gguf(path)) return load_gguf_model(gguf_file(path));
   const model_config config =
-      load_config(folder);  // first: an unknown architecture has no weights for us
-  return load_model(config, safetensors(folder));
+      load_config(path);  // first: an unknown architecture has no weights for us
+  return load_model(config, safetensors(path));
 }
 
 }  // namespace lab

@@ -1,0 +1,119 @@
+// The keys that llama.cpp's converter writes. Those that would change the result and are not
+// implemented are refused, never ignored.
+#include <lab/io/config_limits.hpp>
+#include <lab/io/gguf_config.hpp>
+#include <lab/io/gguf_metadata.hpp>
+
+namespace lab {
+namespace {
+
+namespace limits = config_limits;
+
+std::size_t size(const gguf_metadata& m, std::string_view key, std::uint64_t high) {
+  return static_cast<std::size_t>(m.integer(key, 1, high));
+}
+
+std::size_t size_or(const gguf_metadata& m, std::string_view key, std::uint64_t high,
+                    std::size_t fallback) {
+  return static_cast<std::size_t>(m.maybe_integer(key, 1, high).value_or(fallback));
+}
+
+std::optional<std::uint32_t> token_id(const gguf_metadata& m, std::string_view key) {
+  const auto id = m.maybe_integer(key, 0, 0xFFFFFFFFu);
+  if (!id) return std::nullopt;
+  return static_cast<std::uint32_t>(*id);
+}
+
+void refuse_other_models(const gguf_metadata& m) {
+  constexpr std::string_view architecture = "general.architecture";
+  if (const std::string found = m.text(architecture); found != "llama")
+    m.wrong(architecture, "is ", in_quotes(found), ", which is not supported; expected llama");
+  for (const char* key : {"llama.expert_count", "llama.attention.sliding_window"})
+    if (m.maybe_integer(key, 0, ~std::uint64_t{0}).value_or(0) != 0)
+      m.wrong(key, "is not supported; expected 0");
+  if (!m.boolean("llama.attention.causal", true))
+    m.wrong("llama.attention.causal", "is not supported; expected true");
+}
+
+/// Of the rotary positions: theta. Scaled ones have other angles.
+double read_rotary(const gguf_metadata& m, std::size_t head_width) {
+  constexpr std::string_view base = "llama.rope.freq_base", count = "llama.rope.dimension_count",
+                             scaling = "llama.rope.scaling.type";
+  const double theta = m.maybe_real(base).value_or(10000);
+  if (!(theta >= 1 && theta <= 1e12))
+    m.wrong(base, "is ", theta, "; expected a number from 1 to 1e12");
+  if (const std::size_t turned = size_or(m, count, limits::width, head_width); turned != head_width)
+    m.wrong(count, "is ", turned, ", which is not supported; expected the head's ", head_width);
+  if (const std::string kind = m.maybe_text(scaling).value_or("none"); kind != "none")
+    m.wrong(scaling, "is ", in_quotes(kind), ", which is not supported; expected none");
+  for (const char* factor : {"llama.rope.scale_linear", "llama.rope.scaling.factor"})
+    if (const double value = m.maybe_real(factor).value_or(1); value != 1)
+      m.wrong(factor, "is ", value, ", which is not supported; expected 1");
+  return theta;
+}
+
+void read_heads(const gguf_metadata& m, model_config& c) {
+  constexpr std::string_view heads = "llama.attention.head_count",
+                             kv_heads = "llama.attention.head_count_kv",
+                             key = "llama.attention.key_length",
+                             value = "llama.attention.value_length";
+  c.heads = size(m, heads, limits::width);
+  c.kv_heads = size_or(m, kv_heads, limits::width, c.heads);
+  if (c.heads % c.kv_heads != 0)
+    m.wrong(kv_heads, "is ", c.kv_heads, ", which does not divide the ", c.heads,
+            " heads of the queries");
+  if (const auto given = m.maybe_integer(key, 1, limits::width)) {
+    c.head_width = static_cast<std::size_t>(*given);
+  } else if (c.width % c.heads != 0) {
+    m.wrong(heads, "is ", c.heads, ", which does not divide the width ", c.width);
+  } else {
+    c.head_width = c.width / c.heads;
+  }
+  if (const std::size_t v = size_or(m, value, limits::width, c.head_width); v != c.head_width)
+    m.wrong(value, "is ", v, ", which is not supported; expected that of the keys, ", c.head_width);
+  if (c.head_width % 2 != 0)
+    m.wrong(key, "is ", c.head_width, "; rotary positions need an even number");
+}
+
+/// Rows of the embedding.
+std::size_t read_vocabulary(const gguf_metadata& m) {
+  const gguf_tensor& embedding = m.file().at("token_embd.weight");
+  if (embedding.shape.size() != 2 || embedding.shape[0] < 1 || embedding.shape[0] > limits::tokens)
+    reject({m.file().path()}, "tensor \"token_embd.weight\" is not a matrix of 1 to ",
+           limits::tokens, " tokens");
+  const auto rows = static_cast<std::size_t>(embedding.shape[0]);
+  constexpr std::string_view key = "llama.vocab_size";
+  if (const std::size_t said = size_or(m, key, limits::tokens, rows); said != rows)
+    m.wrong(key, "is ", said, ", but the embedding has ", rows, " tokens");
+  return rows;
+}
+
+}  // namespace
+
+model_config gguf_config(const gguf_file& file) {
+  const gguf_metadata m(file);
+  refuse_other_models(m);
+  model_config c;
+  c.family = model_family::llama;
+  c.act = activation::silu;
+  c.rms_norm = c.gated = true;
+  c.width = c.embed_width = size(m, "llama.embedding_length", limits::width);
+  c.layers = size(m, "llama.block_count", limits::layers);
+  c.ffn = size(m, "llama.feed_forward_length", 4 * limits::width);
+  c.positions = size(m, "llama.context_length", limits::positions);
+  read_heads(m, c);
+  c.rope_theta = read_rotary(m, c.head_width);
+  constexpr std::string_view epsilon = "llama.attention.layer_norm_rms_epsilon";
+  const double eps = m.real(epsilon);
+  if (!(eps >= 0 && eps < 1)) m.wrong(epsilon, "is ", eps, "; expected 0 <= epsilon < 1");
+  c.norm_eps = static_cast<float>(eps);
+  c.vocab = read_vocabulary(m);
+  c.tied_head = file.find("output.weight") == nullptr;
+  c.bias = file.find("blk.0.attn_q.bias") != nullptr;
+  c.mlp_bias = file.find("blk.0.ffn_up.bias") != nullptr;
+  c.bos = token_id(m, "tokenizer.ggml.bos_token_id");
+  if (const auto end = token_id(m, "tokenizer.ggml.eos_token_id")) c.eos = {*end};
+  return c;
+}
+
+}  // namespace lab

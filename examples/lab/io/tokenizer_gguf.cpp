@@ -1,0 +1,82 @@
+// Tokens are in the byte alphabet of pre_tokens.hpp; those of type control and user-defined are
+// added tokens, as plain text.
+#include <lab/io/gguf_metadata.hpp>
+#include <lab/io/tokenizer_gguf.hpp>
+#include <lab/io/tokenizer_vocabulary.hpp>
+
+namespace lab {
+namespace {
+
+constexpr std::string_view tokens_key = "tokenizer.ggml.tokens",
+                           types_key = "tokenizer.ggml.token_type", pre_key = "tokenizer.ggml.pre",
+                           bos_key = "tokenizer.ggml.bos_token_id";
+
+enum token_type : std::uint64_t { normal = 1, control = 3, user_defined = 4, last_type = 6 };
+
+std::vector<std::uint64_t> read_types(const gguf_metadata& m, std::size_t tokens) {
+  std::vector<std::uint64_t> types(tokens, token_type::normal);
+  const gguf_value* list = m.maybe_integers(types_key);
+  if (list == nullptr) return types;
+  if (list->size() != tokens)
+    m.wrong(types_key, "has ", list->size(), " elements; expected one for each of ", tokens,
+            " tokens");
+  for (std::size_t i = 0; i < tokens; ++i) {
+    types[i] = unsigned_of((*list)[i]).value_or(0);
+    if (types[i] < token_type::normal || types[i] > token_type::last_type)
+      m.wrong(types_key, "element ", i, " is not a type; expected 1 to ", token_type::last_type);
+  }
+  return types;
+}
+
+/// Those that merges and bytes can reach; the others go to data.added.
+vocabulary read_tokens(const gguf_metadata& m, tokenizer_data& data) {
+  const std::vector<std::string> tokens = m.texts(tokens_key);
+  if (tokens.size() > largest_id)
+    m.wrong(tokens_key, "has ", tokens.size(), " elements; expected at most ", largest_id);
+  const std::vector<std::uint64_t> types = read_types(m, tokens.size());
+  vocabulary written;
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const auto id = static_cast<std::uint32_t>(i);
+    if (types[i] == token_type::control || types[i] == token_type::user_defined) {
+      add_token(data, tokens[i], id);
+    } else if (const auto [at, is_new] = written.emplace(tokens[i], id); !is_new) {
+      m.wrong(tokens_key, "element ", i, " is ", in_quotes(tokens[i]), ", as is element ",
+              at->second);
+    }
+  }
+  return written;
+}
+
+void read_pre(const gguf_metadata& m, tokenizer_data& data) {
+  const std::string pre = m.text(pre_key);
+  data.digits_alone = pre == "smollm";
+  if (!data.digits_alone && pre != "gpt-2")
+    m.wrong(pre_key, "is ", in_quotes(pre), ", which is not supported; expected gpt-2 or smollm");
+  constexpr std::string_view prefix = "tokenizer.ggml.add_space_prefix";
+  data.add_prefix_space = m.boolean(prefix, false);
+  if (data.add_prefix_space && data.digits_alone)
+    m.wrong(prefix, "is not supported with smollm; expected false");
+}
+
+}  // namespace
+
+tokenizer_data gguf_tokenizer(const gguf_file& file) {
+  const gguf_metadata m(file);
+  constexpr std::string_view model = "tokenizer.ggml.model";
+  if (const std::string kind = m.text(model); kind != "gpt2")
+    m.wrong(model, "is ", in_quotes(kind), ", which is not supported; expected gpt2");
+  tokenizer_data data;
+  data.file = file.path();
+  read_pre(m, data);
+  const vocabulary written = read_tokens(m, data);
+  const std::vector<std::string> merges = m.texts("tokenizer.ggml.merges");
+  data.merges = read_merges(merges, written, data.file);
+  finish_vocabulary(data, written, missing_bytes::dropped, std::nullopt);
+  if (m.boolean("tokenizer.ggml.add_bos_token", false)) {
+    if (data.tokens.empty()) m.wrong(tokens_key, "is empty");
+    data.bos = static_cast<std::uint32_t>(m.integer(bos_key, 0, data.tokens.size() - 1));
+  }
+  return data;
+}
+
+}  // namespace lab
