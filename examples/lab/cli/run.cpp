@@ -46,6 +46,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_logits(app);
   add_inspect(app);
   add_attribute(app);
+  add_bench(app);
   add_budget(app);
   add_calibrate(app);
   add_diagnose(app);
