@@ -19,6 +19,7 @@ void add_gallery(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_logits(CLI::App& app);
+void add_merge(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_random(CLI::App& app);
 void add_quantize(CLI::App& app);

@@ -52,6 +52,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_diagnose(app);
   add_frameworks(app);
   add_gallery(app);
+  add_merge(app);
   add_random(app);
   add_quantize(app);
   add_report(app);

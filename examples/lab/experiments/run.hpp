@@ -1,6 +1,7 @@
 // The perplexity experiment from files to studies: what `zp-lab perplexity` runs.
 #pragma once
 
+#include <lab/experiments/shard.hpp>
 #include <lab/experiments/workload.hpp>
 
 #include <functional>
@@ -19,5 +20,10 @@ struct perplexity_options : workload_options {
 [[nodiscard]] std::vector<study> run_perplexity(
     const perplexity_options& o, const std::function<void(const study&)>& done,
     const std::function<void(const std::string&)>& note);
+
+/// Measures one shard of the same; merge_shards() of all of them gives the same studies. Throws
+/// input_error for schemes whose windows have to stay together.
+[[nodiscard]] shard_file run_shard(const perplexity_options& o, const shard& part,
+                                   const std::function<void(const std::string&)>& note);
 
 }  // namespace lab
