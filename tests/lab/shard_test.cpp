@@ -25,12 +25,13 @@ struct fixture {
   test::scratch model, files;
   words run;
 
-  explicit fixture(const std::string& family, const words& more) {
+  explicit fixture(const std::string& family, const words& more,
+                   const std::string& command = "perplexity") {
     test::write_tiny_model(model, family);
     const std::string text = files.write("text.txt", test::some_text(240)).string();
-    run = joined({"perplexity", "--model", model.path(), "--text", text, "--calibration", text,
-                  "--threads", "2"},
-                 more);
+    run = joined(
+        {command, "--model", model.path(), "--text", text, "--calibration", text, "--threads", "2"},
+        more);
   }
   std::string file(const std::string& name) const { return files.path() / name; }
   /// Writes shard I of N and returns its file.
@@ -150,6 +151,35 @@ TEST_CASE("A quantized checkpoint merges into its one row") {
   CHECK(timeless(merged) == timeless(whole));
 }
 
+TEST_CASE("Merged shards of sensitivities are the single run to the bit") {
+  const std::string family = GENERATE("gpt2", "llama");
+  const fixture f(family, {"--scheme", "w8a8-static", "--sensitivity"}, "diagnose");
+  const std::string whole = f.file("whole.json"), merged = f.file("merged.json");
+  const auto single = zp_lab(joined(f.run, {"--json", whole}));
+  INFO(single.err);
+  REQUIRE(single.code == 0);
+  const json expected = json::parse(test::slurp(whole));
+  REQUIRE(expected["sensitivity"].size() == (family == "gpt2" ? 2 * 8 + 2 : 2 * 14 + 2));
+  for (const std::size_t n : {1u, 3u, 9u}) {
+    CAPTURE(family, n);
+    const words shards = f.shards(n);
+    const auto o = zp_lab(joined(joined({"merge"}, shards), {"--json", merged}));
+    INFO(o.err);
+    REQUIRE(o.code == 0);
+    const json found = json::parse(test::slurp(merged));
+    CHECK(found["sensitivity"] == expected["sensitivity"]);
+    CHECK(found["protocol"] == expected["protocol"]);
+    CHECK(found["scheme"] == "w8a8-static");
+    const auto table = single.out.find("\nsensitivity: ");
+    REQUIRE(table != std::string::npos);
+    CHECK(contains(o.out, single.out.substr(table)));
+    if (n == 3) {
+      require_refused(joined(shards, {"--csv", f.file("x.csv")}), "no --csv");
+      require_refused({shards[0], shards[1], f.shard(1, 3, {"--plant", "1:2"})}, "another run");
+    }
+  }
+}
+
 TEST_CASE("A run that is not a number stays one through a shard") {
   lab::shard_file file;
   lab::shard_study& s = file.studies.emplace_back();
@@ -260,6 +290,8 @@ TEST_CASE("A shard that was damaged is refused") {
   refused(rehashed([](json& j) { j["studies"][0]["run"].erase("ids_fnv1a64"); }), "ids_fnv1a64");
   refused(rehashed([](json& j) { j["studies"][0]["run"]["protocol"] = "none"; }), "protocol");
   refused(rehashed([](json& j) { j["studies"][0]["run"]["windows"] = -1; }), "windows");
+  refused(rehashed([](json& j) { j["studies"][0]["run"]["sensitivity_of"] = "w8"; }),
+          "run.schemes: are 2, not as such a run has them");
 }
 
 TEST_CASE("Bad arguments of --shard and merge are one line and exit code 2") {
@@ -277,6 +309,12 @@ TEST_CASE("Bad arguments of --shard and merge are one line and exit code 2") {
   refused({"--shard", "1/2", "--json", out, "--csv", out}, "no table");
   refused({"--shard", "1/2", "--json", out, "--schemes", "w8a8-static-watch"},
           "windows have to stay together");
+  for (const words& more :
+       {words{"--shard", "1/2", "--sensitivity"}, words{"--shard", "1/2", "--json", out}}) {
+    const auto o = zp_lab(joined({"diagnose", "--model", f.model.path()}, more));
+    CHECK(o.code == 2);
+    CHECK(contains(o.err, "only --sensitivity has shards, and they are written to --json FILE"));
+  }
   require_refused({}, "files");
   require_refused({"/nowhere/x.json"}, "/nowhere/x.json");
 }

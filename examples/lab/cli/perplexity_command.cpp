@@ -59,11 +59,7 @@ void perplexity_of_shard(const perplexity_arguments& o) {
     throw input_error("--shard: writes what zp-lab merge reads to --json FILE, and no table");
   }
   const shard_file file = run_shard(checked(o), part, say);
-  for (const shard_study& s : file.studies) {
-    say(s.description.model + ", " + s.description.variant + ": shard " + part.text() + ", " +
-        std::to_string(part.share(s.description.protocol.windows)) + " of " +
-        std::to_string(s.description.protocol.windows) + " windows");
-  }
+  for (const shard_study& s : file.studies) say(line_of(part, s));
   write_report(o.json, json_of(file));
 }
 

@@ -215,11 +215,17 @@ measurement summarise(const scheme_sums& sums) {
   return m;
 }
 
-std::vector<scheme_sums> measure_windows(const transformer& model,
-                                         const std::vector<scheme_layers>& schemes,
-                                         std::span<const std::uint32_t> ids,
-                                         std::span<const window> windows, std::size_t threads,
-                                         const std::function<void(std::size_t)>& report) {
+std::vector<measurement> summarise_all(std::span<const scheme_sums> all) {
+  std::vector<measurement> rows;
+  for (const scheme_sums& s : all) rows.push_back(summarise(s));
+  return rows;
+}
+
+std::vector<scheme_sums> measure_sums(const transformer& model,
+                                      const std::vector<scheme_layers>& schemes,
+                                      std::span<const std::uint32_t> ids,
+                                      std::span<const window> windows, std::size_t threads,
+                                      const std::function<void(std::size_t)>& report) {
   ZP_REQUIRE(!schemes.empty() && schemes[0].name == "fp32",
              "measure: schemes[0] has to be the reference, fp32");
   experiment e(model, schemes, ids, windows, std::max<std::size_t>(threads, 1));
@@ -233,11 +239,7 @@ std::vector<measurement> measure(const transformer& model,
                                  std::span<const window> windows, std::size_t threads,
                                  const std::function<void(std::size_t)>& report) {
   ZP_REQUIRE(!windows.empty(), "measure: no windows");
-  std::vector<measurement> rows;
-  for (const scheme_sums& s : measure_windows(model, schemes, ids, windows, threads, report)) {
-    rows.push_back(summarise(s));
-  }
-  return rows;
+  return summarise_all(measure_sums(model, schemes, ids, windows, threads, report));
 }
 
 }  // namespace lab

@@ -54,8 +54,8 @@ class runner {
     const auto windows = part_.deal(w.windows);
     progress shown(w.description.model + ", " + w.description.variant,
                    windows.size() * schemes.size());
-    return measure_windows(w.model, schemes, w.ids, windows, options_.threads,
-                           [&](std::size_t n) { shown.at(n); });
+    return measure_sums(w.model, schemes, w.ids, windows, options_.threads,
+                        [&](std::size_t n) { shown.at(n); });
   }
 
   /// On layers of its own: those that are measured count what they clip.
@@ -74,12 +74,6 @@ class runner {
   const shard& part_;
   const std::function<void(const std::string&)>& note_;
 };
-
-/// Of what calibration looks at; empty when no scheme needs it.
-std::string calibration_hash(const workload& w) {
-  if (!w.calibrated()) return {};
-  return w.table ? text_hash(json_of(*w.table)) : ids_hash(w.seen);
-}
 
 /// f(workload) for every model and, when there is a plant, for its twin.
 template <class F>
@@ -115,6 +109,13 @@ std::vector<study> run_perplexity(const perplexity_options& o,
   return studies;
 }
 
+void identify(shard_study& s, const workload& w) {
+  s.weights = weights_hash(w.model);
+  if (w.calibrated()) {
+    s.calibration = w.table ? text_hash(json_of(*w.table)) : ids_hash(w.seen);
+  }
+}
+
 shard_file run_shard(const perplexity_options& o, const shard& part,
                      const std::function<void(const std::string&)>& note) {
   for (const scheme_name& n : o.schemes) {
@@ -126,8 +127,7 @@ shard_file run_shard(const perplexity_options& o, const shard& part,
   shard_file file{part, {}};
   for_each_workload(o, [&](const workload& w) {
     file.studies.push_back(r.measured(w));
-    file.studies.back().weights = weights_hash(w.model);
-    file.studies.back().calibration = calibration_hash(w);
+    identify(file.studies.back(), w);
   });
   return file;
 }

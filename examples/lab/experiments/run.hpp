@@ -21,7 +21,10 @@ struct perplexity_options : workload_options {
     const perplexity_options& o, const std::function<void(const study&)>& done,
     const std::function<void(const std::string&)>& note);
 
-/// Measures one shard of the same; merge_shards() of all of them gives the same studies. Throws
+/// Hashes of what the numbers of a shard depend on: the weights and what calibration looks at.
+void identify(shard_study& s, const workload& w);
+
+/// Measures one shard of the same; merge_shards() of all of them is the same. Throws
 /// input_error for schemes whose windows have to stay together.
 [[nodiscard]] shard_file run_shard(const perplexity_options& o, const shard& part,
                                    const std::function<void(const std::string&)>& note);

@@ -16,12 +16,14 @@ struct scheme_sums {
 };
 
 /// measure() before the sums of windows are folded. There may be no windows.
-[[nodiscard]] std::vector<scheme_sums> measure_windows(
+[[nodiscard]] std::vector<scheme_sums> measure_sums(
     const transformer& model, const std::vector<scheme_layers>& schemes,
     std::span<const std::uint32_t> ids, std::span<const window> windows, std::size_t threads,
     const std::function<void(std::size_t)>& report = {});
 
 /// Folds windows, in order.
 [[nodiscard]] measurement summarise(const scheme_sums& sums);
+/// Of each.
+[[nodiscard]] std::vector<measurement> summarise_all(std::span<const scheme_sums> all);
 
 }  // namespace lab

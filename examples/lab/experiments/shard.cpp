@@ -59,6 +59,12 @@ study shard_study::complete() const {
   return s;
 }
 
+std::string line_of(const shard& part, const shard_study& s) {
+  const std::size_t windows = s.description.protocol.windows;
+  return s.description.model + ", " + s.description.variant + ": shard " + part.text() + ", " +
+         std::to_string(part.share(windows)) + " of " + std::to_string(windows) + " windows";
+}
+
 namespace {
 
 /// Throws unless `other` is of the same run as `first`.
@@ -136,16 +142,16 @@ shard_study merged(const std::vector<named_shard>& shards, std::size_t index) {
 
 }  // namespace
 
-std::vector<study> merge_shards(std::vector<named_shard> shards) {
+std::vector<shard_study> merge_shards(std::vector<named_shard> shards) {
   if (shards.empty()) throw input_error("there are no shards to merge");
   for (const named_shard& s : shards) require_same_run(shards[0], s);
   std::stable_sort(shards.begin(), shards.end(), [](const named_shard& a, const named_shard& b) {
     return a.file.part.index < b.file.part.index;
   });
   require_all(shards);
-  std::vector<study> studies;
+  std::vector<shard_study> studies;
   for (std::size_t i = 0; i < shards[0].file.studies.size(); ++i) {
-    studies.push_back(merged(shards, i).complete());
+    studies.push_back(merged(shards, i));
   }
   return studies;
 }

@@ -1,7 +1,9 @@
 // Shards as JSON: writing, and reading what may be hostile.
+#include <lab/experiments/diagnosis.hpp>
 #include <lab/experiments/shard_json.hpp>
 #include <lab/io/text.hpp>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 
@@ -129,6 +131,14 @@ protocol protocol_at(const json_object& run) {
   return p;
 }
 
+/// The rows of measure_sensitivity(), as far as a report relies on them.
+bool are_of_layers(const std::vector<scheme_sums>& rows) {
+  if (rows.size() < 4 || rows.size() % 2 != 0) return false;
+  const auto layers = static_cast<std::ptrdiff_t>(rows.size() / 2 - 1);
+  return std::all_of(rows.begin() + 1, rows.begin() + 1 + layers,
+                     [](const scheme_sums& s) { return s.scheme.starts_with(alone_prefix); });
+}
+
 /// Everything but the counters; the schemes with name and size.
 shard_study read_identity(const json_object& run) {
   shard_study s;
@@ -150,6 +160,7 @@ shard_study read_identity(const json_object& run) {
   s.weights = text_at(run, "weights_fnv1a64");
   s.calibration = text_at(run, "calibration_fnv1a64");
   s.stored = run.boolean("quantized", false);
+  s.sensitivity_of = text_at(run, "sensitivity_of");
   const json &names = array_at(run, "schemes"), &bytes = array_at(run, "weight_bytes");
   if (names.size() != bytes.size()) run.wrong("weight_bytes", "expected one per scheme");
   for (std::size_t i = 0; i < names.size(); ++i) {
@@ -159,8 +170,9 @@ shard_study read_identity(const json_object& run) {
     one.scheme = printable(names[i].get<std::string>());
     one.weight_bytes = bytes[i].get<std::uint64_t>();
   }
-  if (s.schemes.empty() || (s.stored && s.schemes.size() != 2)) {
-    run.wrong("schemes", "are ", s.schemes.size());
+  if (s.schemes.empty() || (s.stored && s.schemes.size() != 2) ||
+      (!s.sensitivity_of.empty() && !are_of_layers(s.schemes))) {
+    run.wrong("schemes", "are ", s.schemes.size(), ", not as such a run has them");
   }
   return s;
 }
@@ -215,6 +227,7 @@ json shard_identity(const shard_study& s) {
           {"tokens", p.scored},
           {"weights_fnv1a64", s.weights},
           {"quantized", s.stored},
+          {"sensitivity_of", s.sensitivity_of},
           {"schemes", std::move(schemes)},
           {"weight_bytes", std::move(bytes)}};
 }
