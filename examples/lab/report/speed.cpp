@@ -60,7 +60,8 @@ std::string notes_of(const bench_report& r) {
   std::string text = shortened(plan);
   text += wrapped(
       "Tokens per second: medians of " + std::to_string(r.speed.rounds) +
-          " rounds, in which all schemes take turns; decode: " + std::to_string(plan.decoded) +
+          (r.speed.rounds == 1 ? " round" : " rounds") +
+          ", in which all schemes take turns; decode: " + std::to_string(plan.decoded) +
           " tokens, one by one, behind a prompt of " + std::to_string(plan.prompt) +
           "; p50 and p95 over the tokens of all rounds. Times: how much faster than fp32, in the "
           "prefill of " +
