@@ -9,6 +9,7 @@ namespace lab::cli {
 // Each adds its subcommand with options and a callback. A callback reports bad input by throwing
 // lab::input_error and writes its result to std::cout.
 void add_attribute(CLI::App& app);
+void add_bench(CLI::App& app);
 void add_budget(CLI::App& app);
 void add_calibrate(CLI::App& app);
 void add_compare(CLI::App& app);
@@ -18,6 +19,7 @@ void add_gallery(CLI::App& app);
 void add_generate(CLI::App& app);
 void add_inspect(CLI::App& app);
 void add_logits(CLI::App& app);
+void add_merge(CLI::App& app);
 void add_perplexity(CLI::App& app);
 void add_random(CLI::App& app);
 void add_quantize(CLI::App& app);

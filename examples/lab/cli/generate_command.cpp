@@ -2,6 +2,7 @@
 #include <lab/cli/commands.hpp>
 #include <lab/cli/generation_arguments.hpp>
 #include <lab/experiments/generation.hpp>
+#include <lab/experiments/quantile.hpp>
 #include <lab/io/memory.hpp>
 #include <lab/report/format.hpp>
 
@@ -57,8 +58,7 @@ template <class Value>
 double median(const std::vector<generation>& runs, Value&& value) {
   std::vector<double> all;
   for (const generation& g : runs) all.push_back(value(g));
-  std::sort(all.begin(), all.end());
-  return (all[(all.size() - 1) / 2] + all[all.size() / 2]) / 2;
+  return lab::median(std::move(all));
 }
 
 std::string closing_line(const generate_arguments& o, const generation_arguments::loaded& made,

@@ -13,7 +13,7 @@ namespace {
 
 struct perplexity_arguments : calibration_arguments {
   std::vector<std::string> models;
-  std::string text = default_text, schemes, protocol = "chunk", planted, json, csv;
+  std::string text = default_text, schemes, protocol = "chunk", planted, part, json, csv;
   std::size_t window = 0, stride = 0, max_tokens = 0;
   bool plain_text = false, check_parity = false;
 };
@@ -49,7 +49,22 @@ perplexity_options checked(const perplexity_arguments& o) {
   return p;
 }
 
+void say(const std::string& line) {
+  std::cout << line << std::endl;
+}
+
+void perplexity_of_shard(const perplexity_arguments& o) {
+  const shard part = shard::parse(o.part);
+  if (o.json.empty() || !o.csv.empty()) {
+    throw input_error("--shard: writes what zp-lab merge reads to --json FILE, and no table");
+  }
+  const shard_file file = run_shard(checked(o), part, say);
+  for (const shard_study& s : file.studies) say(line_of(part, s));
+  write_report(o.json, json_of(file));
+}
+
 void perplexity(const perplexity_arguments& o) {
+  if (!o.part.empty()) return perplexity_of_shard(o);
   bool first = true;
   const auto studies = run_perplexity(
       checked(o),
@@ -57,7 +72,7 @@ void perplexity(const perplexity_arguments& o) {
         std::cout << (first ? "" : "\n") << text_of(s) << "\n" << findings_of(s) << std::flush;
         first = false;
       },
-      [](const std::string& line) { std::cout << line << std::endl; });
+      say);
   write_report(o.json, json_of(studies));
   write_report(o.csv, csv_of(studies));
 }
@@ -130,6 +145,11 @@ void add_perplexity(CLI::App& app) {
       ->type_name("CHANNELS:POWER");
   command->add_flag("--check-parity", o->check_parity,
                     "First compare every quantized layer with its float-simulated twin");
+  command
+      ->add_option("--shard", o->part,
+                   "Measure only every N-th window, from the I-th on, and write what zp-lab merge "
+                   "reads to --json")
+      ->type_name("I/N");
   command->add_option("--json", o->json, "Also write the numbers as JSON")->type_name("FILE");
   command->add_option("--csv", o->csv, "Also write the numbers as CSV")->type_name("FILE");
   o->add_threads_to(*command);

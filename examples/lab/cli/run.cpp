@@ -46,11 +46,13 @@ int parse_and_run(int argc, const char* const* argv) {
   add_logits(app);
   add_inspect(app);
   add_attribute(app);
+  add_bench(app);
   add_budget(app);
   add_calibrate(app);
   add_diagnose(app);
   add_frameworks(app);
   add_gallery(app);
+  add_merge(app);
   add_random(app);
   add_quantize(app);
   add_report(app);

@@ -177,6 +177,15 @@ std::vector<measurement> measure_sensitivity(const transformer& model, const sch
                                              std::span<const std::uint32_t> ids,
                                              std::span<const window> windows, std::size_t threads,
                                              const std::function<void(std::size_t)>& report) {
+  return summarise_all(measure_sensitivity_sums(model, scheme, ids, windows, threads, report));
+}
+
+std::vector<scheme_sums> measure_sensitivity_sums(const transformer& model,
+                                                  const scheme_layers& scheme,
+                                                  std::span<const std::uint32_t> ids,
+                                                  std::span<const window> windows,
+                                                  std::size_t threads,
+                                                  const std::function<void(std::size_t)>& report) {
   if (scheme.ordered) {
     throw input_error(
         "sensitivity of " + scheme.name +
@@ -198,13 +207,13 @@ std::vector<measurement> measure_sensitivity(const transformer& model, const sch
     const std::size_t l = r % L;
     if (r == 2 * L) return mixed("all", scheme.attention, [](std::size_t) { return true; });
     if (r < L) {
-      return mixed("only " + linears[l]->name, attention_kind::floats,
+      return mixed(std::string(alone_prefix) + linears[l]->name, attention_kind::floats,
                    [&](std::size_t i) { return i == l; });
     }
     return mixed("all but " + linears[l]->name, scheme.attention,
                  [&](std::size_t i) { return i != l; });
   };
-  return measure_rows(model, 2 * L + 1, row, {ids, windows}, threads, report);
+  return measure_row_sums(model, 2 * L + 1, row, {ids, windows}, threads, report);
 }
 
 }  // namespace lab

@@ -6,7 +6,7 @@
 // as SQNR = 10 log10(sum y^2 / sum (y - y')^2) of the layer's output y, in dB.
 #pragma once
 
-#include <lab/experiments/perplexity.hpp>
+#include <lab/experiments/scheme_sums.hpp>
 #include <zeropoint/math/statistics.hpp>
 
 #include <functional>
@@ -52,10 +52,18 @@ struct layer_diagnosis {
     std::span<const window> windows, std::size_t threads,
     const std::function<void(std::size_t)>& report = {});
 
+/// In front of the layer's name.
+inline constexpr std::string_view alone_prefix = "only ";
+
 /// What each layer costs by itself: rows[0] is fp32; rows[1 + i] has layer i of the scheme and floats
 /// everywhere else, in attention too; rows[1 + L + i] the reverse, layer i float; the last row the
 /// whole scheme. Throws input_error for watched layers, which would carry over what they saw from row to row.
 [[nodiscard]] std::vector<measurement> measure_sensitivity(
+    const transformer& model, const scheme_layers& scheme, std::span<const std::uint32_t> ids,
+    std::span<const window> windows, std::size_t threads,
+    const std::function<void(std::size_t)>& report = {});
+/// The same before windows are folded; there may be none.
+[[nodiscard]] std::vector<scheme_sums> measure_sensitivity_sums(
     const transformer& model, const scheme_layers& scheme, std::span<const std::uint32_t> ids,
     std::span<const window> windows, std::size_t threads,
     const std::function<void(std::size_t)>& report = {});

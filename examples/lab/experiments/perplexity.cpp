@@ -1,6 +1,6 @@
 // Two phases per batch of windows: first the blocks of every scheme (parallel over windows), then the
 // head and the comparison with float32 (parallel over windows and blocks of rows).
-#include <lab/experiments/perplexity.hpp>
+#include <lab/experiments/scheme_sums.hpp>
 #include <lab/models/float_kernels.hpp>
 #include <lab/models/parallel.hpp>
 
@@ -65,27 +65,24 @@ class experiment {
     }
   }
 
-  std::vector<measurement> results() const {
-    std::vector<measurement> rows;
+  std::vector<scheme_sums> results() const {
+    std::vector<scheme_sums> all;
     for (std::size_t s = 0; s < schemes_.size(); ++s) {
-      measurement m = summarise(sums_[s]);
+      scheme_sums m;
       m.scheme = schemes_[s].name;
       m.weight_bytes = schemes_[s].stored_bytes;
       m.weight_bytes_memory = schemes_[s].memory_bytes;
-      clip_count clips;
       for (const auto& layer : schemes_[s].layers) {
-        clips.clipped += layer->clips().clipped;
-        clips.values += layer->clips().values;
+        m.clips.clipped += layer->clips().clipped;
+        m.clips.values += layer->clips().values;
         m.demoted += layer->demoted() ? 1 : 0;
-      }
-      if (clips.values > 0) {
-        m.clipped = static_cast<double>(clips.clipped) / static_cast<double>(clips.values);
       }
       m.seconds = seconds_[s] + 1e-9 * static_cast<double>(head_nanoseconds_[s].load()) /
                                     static_cast<double>(threads_);
-      rows.push_back(m);
+      m.windows = sums_[s];
+      all.push_back(std::move(m));
     }
-    return rows;
+    return all;
   }
 
  private:
@@ -205,17 +202,44 @@ measurement summarise(std::span<const window_sums> windows) {
   return m;
 }
 
+measurement summarise(const scheme_sums& sums) {
+  measurement m = summarise(sums.windows);
+  m.scheme = sums.scheme;
+  m.weight_bytes = sums.weight_bytes;
+  m.weight_bytes_memory = sums.weight_bytes_memory;
+  m.demoted = sums.demoted;
+  m.seconds = sums.seconds;
+  if (sums.clips.values > 0) {
+    m.clipped = static_cast<double>(sums.clips.clipped) / static_cast<double>(sums.clips.values);
+  }
+  return m;
+}
+
+std::vector<measurement> summarise_all(std::span<const scheme_sums> all) {
+  std::vector<measurement> rows;
+  for (const scheme_sums& s : all) rows.push_back(summarise(s));
+  return rows;
+}
+
+std::vector<scheme_sums> measure_sums(const transformer& model,
+                                      const std::vector<scheme_layers>& schemes,
+                                      std::span<const std::uint32_t> ids,
+                                      std::span<const window> windows, std::size_t threads,
+                                      const std::function<void(std::size_t)>& report) {
+  ZP_REQUIRE(!schemes.empty() && schemes[0].name == "fp32",
+             "measure: schemes[0] has to be the reference, fp32");
+  experiment e(model, schemes, ids, windows, std::max<std::size_t>(threads, 1));
+  if (!windows.empty()) e.run(report);
+  return e.results();
+}
+
 std::vector<measurement> measure(const transformer& model,
                                  const std::vector<scheme_layers>& schemes,
                                  std::span<const std::uint32_t> ids,
                                  std::span<const window> windows, std::size_t threads,
                                  const std::function<void(std::size_t)>& report) {
-  ZP_REQUIRE(!schemes.empty() && schemes[0].name == "fp32",
-             "measure: schemes[0] has to be the reference, fp32");
   ZP_REQUIRE(!windows.empty(), "measure: no windows");
-  experiment e(model, schemes, ids, windows, std::max<std::size_t>(threads, 1));
-  e.run(report);
-  return e.results();
+  return summarise_all(measure_sums(model, schemes, ids, windows, threads, report));
 }
 
 }  // namespace lab

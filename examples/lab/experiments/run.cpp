@@ -3,9 +3,10 @@
 #include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/run.hpp>
 #include <lab/io/progress.hpp>
+#include <lab/io/text.hpp>
+#include <lab/models/weights_hash.hpp>
 
 #include <algorithm>
-#include <limits>
 
 namespace lab {
 
@@ -15,52 +16,46 @@ constexpr std::size_t parity_tokens = 64;  // twins are slow: about one product 
 
 class runner {
  public:
-  runner(const perplexity_options& o, const std::function<void(const study&)>& done,
+  runner(const perplexity_options& o, const shard& part,
          const std::function<void(const std::string&)>& note)
-      : options_(o), done_(done), note_(note) {}
+      : options_(o), part_(part), note_(note) {}
 
-  study measured(const workload& w) const {
-    study s = w.description;
-    if (!w.stored.empty()) return measured_as_stored(w);
-    scheme_maker maker = w.maker(options_.schemes);
-    if (w.calibrated()) {
-      const auto linears = w.model.linears();
-      for (std::size_t i = 0; i < linears.size(); ++i) {
-        const double ratio = maker.natural().channel_ratio(i);
-        if (ratio < s.outlier_ratio && i > 0) continue;
-        s.outlier_ratio = ratio;
-        s.outlier_layer = linears[i]->name;
-      }
+  /// The windows of this shard under every scheme.
+  shard_study measured(const workload& w) const {
+    shard_study s;
+    s.description = w.description;
+    if (!w.stored.empty()) {
+      s.stored = true;
+      s.schemes = sums_of(w, w.stored);
+      return s;
     }
+    scheme_maker maker = w.maker(options_.schemes);
+    if (w.calibrated()) find_outliers(s.description, w.model, maker.natural());
     std::vector<scheme_layers> schemes;
     for (const scheme_name& name : options_.schemes) schemes.push_back(maker.make(name));
     if (options_.check_parity) check(w, maker);
-    measure_rows(s, w, schemes);
-    if (done_) done_(s);
+    s.schemes = sums_of(w, schemes);
     return s;
   }
 
  private:
-  /// The one row of a quantized checkpoint. It is measured beside the floats that its codes stand
-  /// for, so that its loss has the bits that it has beside the float model; there is none to compare
-  /// with, so delta, KL and top-1 stay open.
-  study measured_as_stored(const workload& w) const {
-    study s = w.description;
-    measure_rows(s, w, w.stored);
-    s.rows.erase(s.rows.begin());
-    measurement& m = s.rows.front();
-    m.delta = m.delta_se = m.kl = m.top1 = std::numeric_limits<double>::quiet_NaN();
-    if (done_) done_(s);
-    return s;
-  }
-  void measure_rows(study& s, const workload& w, const std::vector<scheme_layers>& schemes) const {
-    progress shown(s.model + ", " + s.variant, w.windows.size() * schemes.size());
-    s.rows = measure(w.model, schemes, w.ids, w.windows, options_.threads,
-                     [&](std::size_t n) { shown.at(n); });
-    for (measurement& m : s.rows) {
-      m.model = s.model;
-      m.variant = s.variant;
+  static void find_outliers(study& s, const transformer& model, const calibration& seen) {
+    const auto linears = model.linears();
+    for (std::size_t i = 0; i < linears.size(); ++i) {
+      const double ratio = seen.channel_ratio(i);
+      if (ratio < s.outlier_ratio && i > 0) continue;
+      s.outlier_ratio = ratio;
+      s.outlier_layer = linears[i]->name;
     }
+  }
+
+  std::vector<scheme_sums> sums_of(const workload& w,
+                                   const std::vector<scheme_layers>& schemes) const {
+    const auto windows = part_.deal(w.windows);
+    progress shown(w.description.model + ", " + w.description.variant,
+                   windows.size() * schemes.size());
+    return measure_sums(w.model, schemes, w.ids, windows, options_.threads,
+                        [&](std::size_t n) { shown.at(n); });
   }
 
   /// On layers of its own: those that are measured count what they clip.
@@ -76,15 +71,13 @@ class runner {
   }
 
   const perplexity_options& options_;
-  const std::function<void(const study&)>& done_;
+  const shard& part_;
   const std::function<void(const std::string&)>& note_;
 };
 
-}  // namespace
-
-std::vector<study> run_perplexity(const perplexity_options& o,
-                                  const std::function<void(const study&)>& done,
-                                  const std::function<void(const std::string&)>& note) {
+/// f(workload) for every model and, when there is a plant, for its twin.
+template <class F>
+void for_each_workload(const perplexity_options& o, F&& f) {
   const bool any_float = std::any_of(o.models.begin(), o.models.end(), [&](const auto& folder) {
     return !o.quantized_too || !is_quantized(folder);
   });
@@ -92,16 +85,51 @@ std::vector<study> run_perplexity(const perplexity_options& o,
       any_float && std::any_of(o.schemes.begin(), o.schemes.end(),
                                [](const scheme_name& n) { return n.needs_calibration(); });
   const workload_loader loader(o, calibrated);
-  const runner r(o, done, note);
-  std::vector<study> studies;
   for (const auto& folder : o.models) {
     workload w = loader.load(folder);
-    studies.push_back(r.measured(w));
+    f(w);
     if (!o.planted) continue;
     w.become(*o.planted);
-    studies.push_back(r.measured(w));
+    f(w);
   }
+}
+
+}  // namespace
+
+std::vector<study> run_perplexity(const perplexity_options& o,
+                                  const std::function<void(const study&)>& done,
+                                  const std::function<void(const std::string&)>& note) {
+  const shard whole;
+  const runner r(o, whole, note);
+  std::vector<study> studies;
+  for_each_workload(o, [&](const workload& w) {
+    studies.push_back(r.measured(w).complete());
+    if (done) done(studies.back());
+  });
   return studies;
+}
+
+void identify(shard_study& s, const workload& w) {
+  s.weights = weights_hash(w.model);
+  if (w.calibrated()) {
+    s.calibration = w.table ? text_hash(json_of(*w.table)) : ids_hash(w.seen);
+  }
+}
+
+shard_file run_shard(const perplexity_options& o, const shard& part,
+                     const std::function<void(const std::string&)>& note) {
+  for (const scheme_name& n : o.schemes) {
+    if (!n.watched) continue;
+    throw input_error("--shard: " + n.text +
+                      " changes with what it has seen; its windows have to stay together");
+  }
+  const runner r(o, part, note);
+  shard_file file{part, {}};
+  for_each_workload(o, [&](const workload& w) {
+    file.studies.push_back(r.measured(w));
+    identify(file.studies.back(), w);
+  });
+  return file;
 }
 
 }  // namespace lab

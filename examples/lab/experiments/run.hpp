@@ -1,6 +1,7 @@
 // The perplexity experiment from files to studies: what `zp-lab perplexity` runs.
 #pragma once
 
+#include <lab/experiments/shard.hpp>
 #include <lab/experiments/workload.hpp>
 
 #include <functional>
@@ -19,5 +20,13 @@ struct perplexity_options : workload_options {
 [[nodiscard]] std::vector<study> run_perplexity(
     const perplexity_options& o, const std::function<void(const study&)>& done,
     const std::function<void(const std::string&)>& note);
+
+/// Hashes of what the numbers of a shard depend on: the weights and what calibration looks at.
+void identify(shard_study& s, const workload& w);
+
+/// Measures one shard of the same; merge_shards() of all of them is the same. Throws
+/// input_error for schemes whose windows have to stay together.
+[[nodiscard]] shard_file run_shard(const perplexity_options& o, const shard& part,
+                                   const std::function<void(const std::string&)>& note);
 
 }  // namespace lab

@@ -48,12 +48,12 @@ scheme_layers borrowed(std::string name, std::size_t count,
   return s;
 }
 
-std::vector<measurement> measure_rows(const transformer& model, std::size_t count,
-                                      const row_maker& row, const text_windows& text,
-                                      std::size_t threads,
-                                      const std::function<void(std::size_t)>& report) {
+std::vector<scheme_sums> measure_row_sums(const transformer& model, std::size_t count,
+                                          const row_maker& row, const text_windows& text,
+                                          std::size_t threads,
+                                          const std::function<void(std::size_t)>& report) {
   const linear_set floats = float_linears(model);
-  std::vector<measurement> all;
+  std::vector<scheme_sums> all;
   std::size_t done = 0;
   for (std::size_t first = 0; first == 0 || first < count; first += rows_at_once) {
     std::vector<scheme_layers> some;
@@ -61,13 +61,21 @@ std::vector<measurement> measure_rows(const transformer& model, std::size_t coun
     for (std::size_t r = first; r < std::min(first + rows_at_once, count); ++r) {
       some.push_back(row(r));
     }
-    const auto measured = measure(model, some, text.ids, text.windows, threads, [&](std::size_t n) {
-      if (report) report(done + n);
-    });
+    const auto measured =
+        measure_sums(model, some, text.ids, text.windows, threads, [&](std::size_t n) {
+          if (report) report(done + n);
+        });
     done += text.windows.size() * some.size();
     all.insert(all.end(), measured.begin() + (all.empty() ? 0 : 1), measured.end());
   }
   return all;
+}
+
+std::vector<measurement> measure_rows(const transformer& model, std::size_t count,
+                                      const row_maker& row, const text_windows& text,
+                                      std::size_t threads,
+                                      const std::function<void(std::size_t)>& report) {
+  return summarise_all(measure_row_sums(model, count, row, text, threads, report));
 }
 
 std::vector<std::vector<window_sums>> measure_windows(

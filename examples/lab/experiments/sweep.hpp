@@ -3,7 +3,7 @@
 // would not fit.
 #pragma once
 
-#include <lab/experiments/perplexity.hpp>
+#include <lab/experiments/scheme_sums.hpp>
 
 #include <functional>
 
@@ -25,6 +25,11 @@ using row_maker = std::function<scheme_layers(std::size_t r)>;
 /// result[0] is fp32, result[1 + r] row r of `count`. `report` hears windows done of about
 /// windows * (count + count / 7 + 1).
 [[nodiscard]] std::vector<measurement> measure_rows(
+    const transformer& model, std::size_t count, const row_maker& row, const text_windows& text,
+    std::size_t threads, const std::function<void(std::size_t)>& report = {});
+
+/// The same before windows are folded; there may be none.
+[[nodiscard]] std::vector<scheme_sums> measure_row_sums(
     const transformer& model, std::size_t count, const row_maker& row, const text_windows& text,
     std::size_t threads, const std::function<void(std::size_t)>& report = {});
 

@@ -8,6 +8,7 @@
 #include <zeropoint/kernels/registry.hpp>
 
 #include <algorithm>
+#include <random>
 
 namespace lab {
 
@@ -26,6 +27,20 @@ std::vector<window> cut_or_complain(window_rule rule, const std::string& text, s
                       " tokens are less than one window of " + std::to_string(p.window));
   }
   return windows;
+}
+
+bool has_tokenizer(const std::filesystem::path& folder) {
+  return std::filesystem::exists(folder / "tokenizer.json") ||
+         std::filesystem::exists(folder / "vocab.json");
+}
+
+void see_random_ids(workload& w) {
+  const std::size_t size =
+      std::max<std::size_t>(2, std::min<std::size_t>(128, w.model.config.positions));
+  std::mt19937_64 bits(1);
+  w.seen.resize(size);
+  for (auto& id : w.seen) id = static_cast<std::uint32_t>(bits() % w.model.config.vocab);
+  w.seen_windows = cut(window_rule::chunk, size, size, size);
 }
 
 }  // namespace
@@ -108,6 +123,11 @@ workload workload_loader::load(const std::filesystem::path& folder) const {
   if (options_.planted) {  // refuse before an hour of work
     transformer twin = w.model;
     apply_plant(twin, *options_.planted);
+  }
+  if (options_.untokenized_too && !has_tokenizer(folder)) {
+    w.description = describe(w.model, folder);
+    if (calibrated_) see_random_ids(w);
+    return w;
   }
   const tokenizer tokens(folder);
   w.description = describe(w.model, folder);

@@ -22,6 +22,8 @@ struct workload_options {
   bool join_lines = true;  ///< both texts
   std::optional<plant> planted;
   bool quantized_too = false;  ///< take quantized checkpoints instead of refusing them
+  /// Take models without a tokenizer: there is nothing to score, and calibration sees random ids.
+  bool untokenized_too = false;
   std::size_t threads = 1;
 };
 

@@ -34,30 +34,34 @@ std::string line_of(const layer_diagnosis& l, int width) {
   return line + channels_text(l.shape) + "\n";
 }
 
-std::string sensitivity_text(const diagnosis& d, int width) {
-  const std::size_t L = d.layers.size();
+}  // namespace
+
+std::string sensitivity_text_of(const diagnosis& d) {
+  const auto& rows = d.sensitivity;
+  if (rows.size() < 2) return {};
+  const std::size_t L = (rows.size() - 2) / 2;
+  const auto name = [&](std::size_t i) { return rows[1 + i].scheme.substr(alone_prefix.size()); };
+  std::size_t longest = 10;
+  for (std::size_t i = 0; i < L; ++i) longest = std::max(longest, name(i).size());
+  const auto width = static_cast<int>(longest + 1);
   const char* columns = "%-*s%11s%10s%11s%12s%10s\n";
   std::string text =
       "\nsensitivity: this layer alone under " + d.scheme + ", and all layers but this one\n";
   text += format(columns, width, "", "delta", "standard", "", "delta", "");
   text += format(columns, width, "layer", "alone", "error", "KL", "without", "KL");
-  const auto row = [&](const std::string& name, const measurement& alone,
+  const auto row = [&](const std::string& layer, const measurement& alone,
                        const measurement* without) {
-    text += format("%-*s%+11.5f%10.5f%11.6f", width, name.c_str(), alone.delta, alone.delta_se,
+    text += format("%-*s%+11.5f%10.5f%11.6f", width, layer.c_str(), alone.delta, alone.delta_se,
                    std::max(0.0, alone.kl));
     if (without != nullptr) {
       text += format("%+12.5f%10.6f", without->delta, std::max(0.0, without->kl));
     }
     text += "\n";
   };
-  for (std::size_t i = 0; i < L; ++i) {
-    row(d.layers[i].name, d.sensitivity[1 + i], &d.sensitivity[1 + L + i]);
-  }
-  row("all layers", d.sensitivity.back(), nullptr);
+  for (std::size_t i = 0; i < L; ++i) row(name(i), rows[1 + i], &rows[1 + L + i]);
+  row("all layers", rows.back(), nullptr);
   return text;
 }
-
-}  // namespace
 
 std::string text_of(const diagnosis& d) {
   std::size_t longest = 10;
@@ -70,8 +74,7 @@ std::string text_of(const diagnosis& d) {
   text += format(columns, width, "layer", "dB", "dB", "clip %", "clip %", "used", "dB", "errors",
                  "ratio", "ratio", "kurtosis", "chan.", "channels");
   for (const layer_diagnosis& l : d.layers) text += line_of(l, width);
-  if (!d.sensitivity.empty()) text += sensitivity_text(d, width);
-  return text;
+  return text + sensitivity_text_of(d);
 }
 
 ordered_json layers_of(const diagnosis& d) {

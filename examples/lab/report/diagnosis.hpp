@@ -15,6 +15,8 @@ struct diagnosis {
 
 /// What was measured and how, a table of the layers, and one of the sensitivities.
 [[nodiscard]] std::string text_of(const diagnosis& d);
+/// That one: each layer quantized alone, and each left float. Empty without.
+[[nodiscard]] std::string sensitivity_text_of(const diagnosis& d);
 /// An object per layer, and per row of the sensitivities.
 [[nodiscard]] ordered_json layers_of(const diagnosis& d);
 [[nodiscard]] ordered_json sensitivity_of(const diagnosis& d);

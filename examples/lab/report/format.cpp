@@ -27,6 +27,16 @@ std::string decibels(double db, int width, int digits) {
   return std::isfinite(db) ? format("%*.*f", width, digits, db) : format("%*s", width, "-");
 }
 
+std::string fitting(double x, int width, int digits, bool sign) {
+  if (std::fabs(x) < 0.5 * std::pow(10.0, -digits)) x = 0;
+  for (; digits >= 0; --digits) {  // large numbers give up decimals first
+    std::string text =
+        sign ? format("%+*.*f", width, digits, x) : format("%*.*f", width, digits, x);
+    if (text.front() == ' ') return text;
+  }
+  return sign ? format("%+*.0e", width, x) : format("%*.0e", width, x);
+}
+
 std::string wrapped(const std::string& text, const char* indent) {
   std::string lines, line;
   std::istringstream words(text);

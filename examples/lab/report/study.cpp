@@ -9,18 +9,6 @@ namespace lab {
 
 namespace {
 
-/// Fixed point as long as it leaves a space before it, then powers of ten. What rounds to zero has no
-/// minus.
-std::string fitting(double x, int width, int digits, bool sign = false) {
-  if (std::fabs(x) < 0.5 * std::pow(10.0, -digits)) x = 0;
-  for (; digits >= 0; --digits) {  // large numbers give up decimals first
-    std::string text =
-        sign ? format("%+*.*f", width, digits, x) : format("%*.*f", width, digits, x);
-    if (text.front() == ' ') return text;
-  }
-  return sign ? format("%+*.0e", width, x) : format("%*.0e", width, x);
-}
-
 std::string paragraph_of(const std::string& text) {
   return wrapped(text, "  ");
 }
@@ -58,20 +46,23 @@ std::string calibration_of(const protocol& p) {
   return p.calibration + ", its first " + grouped(p.calibration_tokens) + " tokens";
 }
 
-std::string heading_of(const study& s) {
-  const lab::protocol& p = s.protocol;
+std::string model_lines_of(const study& s) {
   std::string text =
       paragraph_of(s.model + ", " + s.variant + ": " + s.family + ", " + grouped(s.parameters) +
                    " parameters, " + grouped(s.linear_parameters) + " of them in " +
                    std::to_string(s.linears) + " linear layers");
-  if (!s.planted.empty()) {
-    std::string channels;
-    for (const std::size_t j : s.planted) channels += " " + std::to_string(j);
-    text += paragraph_of("synthetic: norms scale channels" + channels +
-                         " up, the weights behind them down; the float function is the same, the "
-                         "activations are not (SmoothQuant run backwards)");
-  }
-  text += paragraph_of(
+  if (s.planted.empty()) return text;
+  std::string channels;
+  for (const std::size_t j : s.planted) channels += " " + std::to_string(j);
+  return text +
+         paragraph_of("synthetic: norms scale channels" + channels +
+                      " up, the weights behind them down; the float function is the same, the "
+                      "activations are not (SmoothQuant run backwards)");
+}
+
+std::string protocol_lines_of(const study& s) {
+  const lab::protocol& p = s.protocol;
+  std::string text = paragraph_of(
       "protocol " + std::string(name(p.rule)) + ": window " + std::to_string(p.window) +
       ", stride " + std::to_string(p.stride) + ", " +
       (p.bos ? "BOS " + std::to_string(*p.bos) + " once before the text" : "no BOS") + "; " +
@@ -82,14 +73,21 @@ std::string heading_of(const study& s) {
   if (p.calibration_tokens > 0) {
     text += paragraph_of("calibration " + calibration_of(p));
   }
+  return text;
+}
+
+std::string machine_line_of(const study& s) {
+  return paragraph_of("float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel +
+                      ", " + std::to_string(s.threads) + (s.threads == 1 ? " thread" : " threads"));
+}
+
+std::string heading_of(const study& s) {
+  std::string text = model_lines_of(s) + protocol_lines_of(s);
   if (!s.outlier_layer.empty()) {
     text += paragraph_of("outliers: the largest channel is " + format("%.1f", s.outlier_ratio) +
                          " times the median channel in the input of " + s.outlier_layer);
   }
-  text +=
-      paragraph_of("float kernels " + s.float_kernels + ", integer kernel " + s.integer_kernel +
-                   ", " + std::to_string(s.threads) + (s.threads == 1 ? " thread" : " threads"));
-  return text;
+  return text + machine_line_of(s);
 }
 
 std::string text_of(const study& s) {

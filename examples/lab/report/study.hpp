@@ -32,7 +32,12 @@ struct study {
 
 /// What ranges come from: a text and how much of it, or a table and its texts.
 [[nodiscard]] std::string calibration_of(const protocol& p);
-/// What was measured and how; lines of at most 100 columns.
+// Lines of at most 100 columns: the model and what was planted in it; what it was scored on, and
+// calibrated on; what computed it.
+[[nodiscard]] std::string model_lines_of(const study& s);
+[[nodiscard]] std::string protocol_lines_of(const study& s);
+[[nodiscard]] std::string machine_line_of(const study& s);
+/// All of these: what was measured and how.
 [[nodiscard]] std::string heading_of(const study& s);
 /// The heading, then the table; lines of at most 100 columns.
 [[nodiscard]] std::string text_of(const study& s);

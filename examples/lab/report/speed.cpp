@@ -1,0 +1,137 @@
+// A row per scheme.
+#include <lab/report/format.hpp>
+#include <lab/report/json.hpp>
+#include <lab/report/speed.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace lab {
+
+namespace {
+
+constexpr double mega = 1e-6;
+constexpr std::size_t named_prefills[] = {128, 512};
+
+std::string or_dash(double x, int width, int digits, bool sign = false) {
+  return std::isfinite(x) ? fitting(x, width, digits, sign) : format("%*s", width, "-");
+}
+
+std::string header_of(const speed_plan& plan, int width) {
+  const char* columns = "%7s%6s%6s%7s%7s%8s%7s%9s%8s%5s\n";
+  std::string first = format("%-*s", width, ""), second = format("%-*s", width, "scheme");
+  first += format("%*s", 6 * static_cast<int>(plan.prefills.size()), "prefill");
+  for (const std::size_t n : plan.prefills) second += format("%6zu", n);
+  first += format(columns, "decode", "p50", "p95", "MB in", "MB in", "prefill", "decode",
+                  "delta to", "its", "read");
+  second +=
+      format(columns, "", "ms", "ms", "memory", "file", "times", "times", "fp32", "s.e.", "%");
+  return first + second;
+}
+
+std::string line_of(const scheme_speed& r, const measurement* loss, int width) {
+  std::string line = format("%-*s", width, r.scheme.c_str());
+  for (const double rate : r.prefill) line += fitting(rate, 6, 1);
+  line += fitting(r.decode, 7, 1) + fitting(1e3 * r.p50, 6, 3) + fitting(1e3 * r.p95, 6, 3);
+  line += fitting(static_cast<double>(r.resident_bytes) * mega, 7, 2) +
+          fitting(static_cast<double>(r.disk_bytes) * mega, 7, 2);
+  line += fitting(r.speedup_prefill, 8, 2) + fitting(r.speedup_decode, 7, 2);
+  const bool compared = loss != nullptr && loss->scheme != "fp32";
+  line += or_dash(compared ? loss->delta : std::nan(""), 9, 5, true) +
+          or_dash(compared ? loss->delta_se : std::nan(""), 8, 5);
+  return line + fitting(100 * r.read_share, 5, 0) + "\n";
+}
+
+/// What of the usual 128 and 512 tokens is missing, and why.
+std::string shortened(const speed_plan& plan) {
+  std::string text;
+  for (const std::size_t n : named_prefills) {
+    if (std::find(plan.prefills.begin(), plan.prefills.end(), n) != plan.prefills.end()) continue;
+    text += wrapped("Skipped: a prefill of " + std::to_string(n) + "; the model has " +
+                        std::to_string(plan.prefills.back()) + " positions, and all of them were " +
+                        "filled instead.",
+                    "  ");
+  }
+  return text;
+}
+
+std::string notes_of(const bench_report& r) {
+  const speed_plan& plan = r.speed.plan;
+  std::string text = shortened(plan);
+  text += wrapped(
+      "Tokens per second: medians of " + std::to_string(r.speed.rounds) +
+          (r.speed.rounds == 1 ? " round" : " rounds") +
+          ", in which all schemes take turns; decode: " + std::to_string(plan.decoded) +
+          " tokens, one by one, behind a prompt of " + std::to_string(plan.prompt) +
+          "; p50 and p95 over the tokens of all rounds. Times: how much faster than fp32, in the "
+          "prefill of " +
+          std::to_string(plan.prefills.back()) +
+          " and in decode; medians of the ratios within a round. Memory: weights and key-value "
+          "cache; "
+          "file: weights, the float ones in float32.",
+      "  ");
+  text += wrapped(
+      "Read: the share of a token's time that these threads need at best for only reading as many "
+      "bytes as the linear layers and the head have, from a buffer of that size in the same "
+      "process. "
+      "Close to 100 (more only by chance), reading limits decode; far below, arithmetic, attention "
+      "or "
+      "the hand-over between threads does.",
+      "  ");
+  if (r.description.rows.empty()) {
+    return text + "  Delta: not measured, the model has no tokenizer.\n";
+  }
+  return text + "  Delta and its standard error in nats per token:\n" +
+         protocol_lines_of(r.description);
+}
+
+}  // namespace
+
+std::string text_of(const bench_report& r) {
+  std::size_t longest = 18;
+  for (const scheme_speed& s : r.speed.rows) longest = std::max(longest, s.scheme.size());
+  const auto width = static_cast<int>(longest);
+  std::string text = model_lines_of(r.description) + machine_line_of(r.description) + "\n" +
+                     header_of(r.speed.plan, width);
+  for (const scheme_speed& s : r.speed.rows) {
+    text += line_of(s, r.description.row(s.scheme), width);
+  }
+  return text + "\n" + notes_of(r);
+}
+
+std::string json_of(const bench_report& r) {
+  const speed_plan& plan = r.speed.plan;
+  json all = json::array();
+  for (const scheme_speed& s : r.speed.rows) {
+    json row = {{"model", r.description.model}, {"scheme", s.scheme}, {"threads", r.speed.threads}};
+    for (const std::size_t n : named_prefills) {
+      json& value = row["prefill_" + std::to_string(n)] = nullptr;
+      for (std::size_t i = 0; i < plan.prefills.size(); ++i) {
+        if (plan.prefills[i] == n) value = number(s.prefill[i]);
+      }
+    }
+    row.update({{"prefill_longest", number(s.prefill.back())},
+                {"prefill_longest_tokens", plan.prefills.back()},
+                {"decode", number(s.decode)},
+                {"decode_tokens", plan.decoded},
+                {"decode_p50_ms", number(1e3 * s.p50)},
+                {"decode_p95_ms", number(1e3 * s.p95)},
+                {"resident_bytes", s.resident_bytes},
+                {"disk_bytes", s.disk_bytes},
+                {"speedup_decode", number(s.speedup_decode)},
+                {"speedup_prefill", number(s.speedup_prefill)},
+                {"read_bytes_per_token", s.read_bytes},
+                {"read_bytes_per_second", number(s.read_rate)},
+                {"read_share", number(s.read_share)},
+                {"rounds", r.speed.rounds}});
+    const measurement* loss = r.description.row(s.scheme);
+    row["delta"] = loss ? number(loss->delta) : json(nullptr);
+    row["delta_se"] = loss ? number(loss->delta_se) : json(nullptr);
+    row["delta_tokens"] = loss ? json(loss->tokens) : json(nullptr);
+    row["protocol"] = loss ? protocol_of(r.description) : json(nullptr);
+    all.push_back(std::move(row));
+  }
+  return dump(all, 1) + "\n";
+}
+
+}  // namespace lab

@@ -1,0 +1,221 @@
+// zp-lab bench on small models: the table and the JSON say the same, sizes are those of the files.
+// How fast anything was is nobody's promise here.
+#include <lab/experiments/quantile.hpp>
+#include <lab/experiments/read_speed.hpp>
+#include <lab/experiments/speed.hpp>
+
+#include "lab/command.hpp"
+#include "lab/tiny_model.hpp"
+
+#include <cmath>
+
+namespace {
+
+using nlohmann::json;
+using test::contains;
+using test::zp_lab;
+
+/// bench on the model, on a text of its own.
+test::outcome bench(const test::scratch& model, std::vector<std::string> more) {
+  const std::string text = model.write("text.txt", test::some_text(400)).string();
+  std::vector<std::string> all = {"bench",         "--model", model.path().string(), "--text", text,
+                                  "--calibration", text,      "--threads",           "2"};
+  all.insert(all.end(), more.begin(), more.end());
+  return zp_lab(all);
+}
+
+/// The words of the line that begins with this one.
+std::vector<std::string> row_of(const std::string& table, const std::string& first) {
+  std::istringstream lines(table);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::vector<std::string> row{std::istream_iterator<std::string>(words), {}};
+    if (!row.empty() && row[0] == first) return row;
+  }
+  return {};
+}
+
+/// A printed number is the other one to half a unit of its last digit.
+bool shows(const std::string& printed, double value) {
+  if (printed == "-") return !std::isfinite(value);
+  if (contains(printed, "e")) return std::fabs(std::stod(printed) / value - 1) < 0.5;
+  const auto point = printed.find('.');
+  const auto digits = point == std::string::npos ? 0 : printed.size() - point - 1;
+  return std::fabs(std::stod(printed) - value) <=
+         0.5000001 * std::pow(10.0, -static_cast<double>(digits));
+}
+
+}  // namespace
+
+TEST_CASE("quantile is between neighbours") {
+  CHECK(lab::median({3, 1, 2}) == 2);
+  CHECK(lab::median({4, 1, 2, 3}) == 2.5);
+  CHECK(lab::quantile({10, 20}, 0.25) == 12.5);
+  CHECK(lab::quantile({7}, 0.95) == 7);
+  CHECK(lab::quantile({1, 2, 3}, 1) == 3);
+  CHECK(std::isnan(lab::median({})));
+}
+
+TEST_CASE("A plan is 128 and 512 tokens, or what the model takes") {
+  const auto plan = [](std::size_t positions) { return lab::plan_speed(positions); };
+  using sizes = std::vector<std::size_t>;
+  CHECK(plan(1024).prefills == sizes{128, 512});
+  CHECK(plan(512).prefills == sizes{128, 512});
+  CHECK(plan(511).prefills == sizes{128, 511});
+  CHECK(plan(128).prefills == sizes{128});
+  CHECK(plan(32).prefills == sizes{32});
+  CHECK(plan(1024).prompt == 128);
+  CHECK(plan(1024).decoded == 64);
+  for (const std::size_t positions : {4u, 5u, 32u, 128u, 192u, 193u, 256u}) {
+    CHECK(plan(positions).decoded >= 1);
+    CHECK(plan(positions).prompt + plan(positions).decoded < positions);
+  }
+  CHECK(contains(test::rejection([&] { return plan(3); }), "3 positions"));
+}
+
+TEST_CASE("Reading takes time, whatever the number of threads") {
+  const std::vector<std::byte> bytes(5000);
+  for (const std::size_t threads : {1u, 2u, 7u, 20u}) {
+    CHECK(lab::read_seconds(bytes, threads) > 0);
+  }
+}
+
+TEST_CASE("bench: table and JSON say the same of every scheme") {
+  const std::string family = GENERATE("gpt2", "opt", "llama");
+  const test::scratch model, files;
+  test::write_tiny_model(model, family);
+  const std::string file = files.path() / "bench.json";
+  const auto run = bench(model, {"--schemes", "w8,w8a8-static,w4-g8-kv8", "--runs", "2",
+                                 "--max-tokens", "200", "--json", file});
+  INFO(family << "\n" << run.out << run.err);
+  REQUIRE(run.code == 0);
+  CHECK(run.err.empty());
+  const json list = json::parse(test::slurp(file));
+  REQUIRE(list.size() == 4);
+  const char* names[] = {"fp32", "w8", "w8a8-static", "w4-g8-kv8"};
+  for (std::size_t i = 0; i < 4; ++i) {
+    const json& j = list[i];
+    INFO(j.dump());
+    CHECK(j["scheme"] == names[i]);
+    CHECK(j["threads"] == 2);
+    CHECK(j["rounds"] == 2);
+    CHECK(j["prefill_128"].is_null());  // 32 positions
+    CHECK(j["prefill_512"].is_null());
+    CHECK(j["prefill_longest_tokens"] == 32);
+    CHECK(j["decode_tokens"] == 15);
+    CHECK(j["delta_tokens"] == 6 * 31);
+    CHECK(j["protocol"]["windows"] == 6);
+    for (const char* key :
+         {"prefill_longest", "decode", "decode_p50_ms", "decode_p95_ms", "speedup_decode",
+          "speedup_prefill", "read_bytes_per_second", "read_share"}) {
+      INFO(key);
+      CHECK(j[key].get<double>() > 0);
+    }
+    CHECK(j["decode_p50_ms"].get<double>() <= j["decode_p95_ms"].get<double>());
+    const auto row = row_of(run.out, names[i]);
+    REQUIRE(row.size() == 12);
+    const bool reference = i == 0;
+    const double values[] = {j["prefill_longest"].get<double>(),
+                             j["decode"].get<double>(),
+                             j["decode_p50_ms"].get<double>(),
+                             j["decode_p95_ms"].get<double>(),
+                             1e-6 * j["resident_bytes"].get<double>(),
+                             1e-6 * j["disk_bytes"].get<double>(),
+                             j["speedup_prefill"].get<double>(),
+                             j["speedup_decode"].get<double>(),
+                             reference ? std::nan("") : j["delta"].get<double>(),
+                             reference ? std::nan("") : j["delta_se"].get<double>(),
+                             100 * j["read_share"].get<double>()};
+    for (std::size_t c = 0; c < std::size(values); ++c) {
+      CAPTURE(c, row[c + 1], values[c]);
+      CHECK(shows(row[c + 1], values[c]));
+    }
+  }
+  CHECK(list[0]["speedup_decode"] == 1.0);
+  CHECK(list[0]["speedup_prefill"] == 1.0);
+  CHECK(list[0]["delta"] == 0.0);
+  CHECK(list[3]["delta"] != 0.0);
+  CHECK(list[3]["resident_bytes"].get<double>() < list[0]["resident_bytes"].get<double>());
+  for (const char* part :
+       {"Skipped: a prefill of 128; the model has 32 positions", "Skipped: a prefill of 512",
+        "protocol chunk: window 32", "186 tokens scored in 6 windows", "medians of 2 rounds"}) {
+    INFO(part);
+    CHECK(contains(run.out, part));
+  }
+}
+
+TEST_CASE("The loss and the bytes are those of perplexity and quantize") {
+  const test::scratch model, files;
+  test::write_tiny_model(model, "gpt2");
+  const std::string ours = files.path() / "bench.json", theirs = files.path() / "perplexity.json";
+  REQUIRE(
+      bench(model, {"--schemes", "w8,w4-g8", "--runs", "1", "--max-tokens", "200", "--json", ours})
+          .code == 0);
+  const std::string text = model.path() / "text.txt", out = files.path() / "out";
+  REQUIRE(zp_lab({"perplexity", "--model", model.path(), "--text", text, "--schemes", "w8,w4-g8",
+                  "--max-tokens", "200", "--json", theirs})
+              .code == 0);
+  REQUIRE(zp_lab({"quantize", "--model", model.path(), "--scheme", "w8,w4-g8", "-o", out,
+                  "--evaluate-tokens", "0"})
+              .code == 0);
+  const json list = json::parse(test::slurp(ours));
+  const json expected = json::parse(test::slurp(theirs));
+  for (std::size_t i = 0; i < 3; ++i) {
+    CHECK(list[i]["delta"] == expected["rows"][i]["delta"]);
+    CHECK(list[i]["delta_se"] == expected["rows"][i]["delta_se"]);
+  }
+  for (std::size_t i = 1; i < 3; ++i) {
+    const std::string bytes = test::slurp(
+        files.path() / "out" / list[i]["scheme"].get<std::string>() / "model.safetensors");
+    std::uint64_t header = 0;
+    std::memcpy(&header, bytes.data(), sizeof header);
+    CHECK(list[i]["disk_bytes"] == bytes.size() - sizeof header - header);
+  }
+}
+
+TEST_CASE("bench of a model without a tokenizer has no loss") {
+  const test::scratch model, files;
+  test::write_tiny_model(model, "gpt2");
+  std::filesystem::remove(model.path() / "tokenizer.json");
+  const std::string file = files.path() / "bench.json";
+  const auto run = bench(model, {"--schemes", "w8a8-static", "--runs", "1", "--json", file});
+  INFO(run.err);
+  REQUIRE(run.code == 0);
+  CHECK(contains(run.out, "Delta: not measured, the model has no tokenizer."));
+  const json list = json::parse(test::slurp(file));
+  REQUIRE(list.size() == 2);
+  for (const json& j : list) {
+    for (const char* key : {"delta", "delta_se", "delta_tokens", "protocol"}) {
+      CHECK(j.at(key).is_null());
+    }
+    CHECK(j["decode"].get<double>() > 0);
+  }
+}
+
+TEST_CASE("Bad arguments of bench are one line and exit code 2") {
+  const test::scratch model;
+  test::write_tiny_model(model, "gpt2");
+  const struct {
+    std::vector<std::string> more;
+    const char* says;
+  } cases[] = {
+      {{"--schemes", "w9"}, "\"w9\" is not a scheme"},
+      {{"--runs", "0"}, "--runs"},
+      {{"--threads", "0"}, "--threads"},
+      {{"--max-tokens", "0"}, "--max-tokens"},
+      {{"--max-tokens", "20"}, "20 tokens are less than one window of 32"},
+      {{"--json", "/nowhere/b.json", "--runs", "1", "--schemes", "w8"}, "/nowhere/b.json"},
+  };
+  for (const auto& c : cases) {
+    std::vector<std::string> all = {"bench", "--model", model.path().string(), "--text",
+                                    model.write("t", test::some_text(300)).string()};
+    all.insert(all.end(), c.more.begin(), c.more.end());
+    const auto run = zp_lab(all);
+    CAPTURE(run.err, c.says);
+    CHECK(run.code == 2);
+    CHECK(contains(run.err, c.says));
+    CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+  }
+  CHECK(zp_lab({"bench"}).code == 2);
+  CHECK(zp_lab({"bench", "--model", "/nowhere"}).code == 2);
+}
