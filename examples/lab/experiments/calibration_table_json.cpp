@@ -65,9 +65,8 @@ double number_of(const json& value, const json_object& from, std::string_view ke
   return value.get<double>();
 }
 
-const json& array_at(const json_object& from, std::string_view key, std::size_t most) {
-  const json& value = from.at(key);
-  if (!value.is_array()) from.wrong(key, "expected an array");
+const json& short_array(const json_object& from, std::string_view key, std::size_t most) {
+  const json& value = from.array(key);
   if (value.size() > most) {
     from.wrong(key, "has ", value.size(), " elements, expected at most ", most);
   }
@@ -75,7 +74,7 @@ const json& array_at(const json_object& from, std::string_view key, std::size_t 
 }
 
 zeropoint::value_range range_at(const json_object& from, std::string_view key) {
-  const json& pair = array_at(from, key, 2);
+  const json& pair = short_array(from, key, 2);
   if (pair.size() != 2) from.wrong(key, "expected [smallest, largest]");
   const double low = number_of(pair[0], from, key), high = number_of(pair[1], from, key);
   const double most = static_cast<double>(std::numeric_limits<float>::max());
@@ -85,17 +84,11 @@ zeropoint::value_range range_at(const json_object& from, std::string_view key) {
   return {static_cast<float>(low), static_cast<float>(high)};
 }
 
-std::string text_at(const json_object& from, std::string_view key) {
-  const auto text = from.maybe_text(key);
-  if (!text) from.wrong(key, "is missing");
-  return *text;
-}
-
 zeropoint::distribution distribution_of(const json_object& seen) {
   const std::uint64_t count = seen.integer("count", 1, any);
   std::vector<std::uint64_t> counts(2 * zeropoint::histogram::bins, 0);
   const auto first = static_cast<std::size_t>(seen.integer("first_bin", 0, counts.size() - 1));
-  const json& bins = array_at(seen, "bins", counts.size() - first);
+  const json& bins = short_array(seen, "bins", counts.size() - first);
   for (std::size_t i = 0; i < bins.size(); ++i) {
     if (!bins[i].is_number_unsigned()) seen.wrong("bins", "expected counts");
     counts[first + i] = bins[i].get<std::uint64_t>();
@@ -118,7 +111,7 @@ std::string read_layer(const json_object& layer, calibration& c) {
   for (const table_names::range& r : table_names::ranges) ranges.*r.value = range_at(layer, r.name);
   const json_object seen = layer.object("seen");
   std::vector<float> maxima;
-  for (const json& m : array_at(seen, "channel_absmax", std::size_t{1} << 20)) {
+  for (const json& m : short_array(seen, "channel_absmax", std::size_t{1} << 20)) {
     const double value = number_of(m, seen, "channel_absmax");
     if (!(value >= 0 && value <= static_cast<double>(std::numeric_limits<float>::max()))) {
       seen.wrong("channel_absmax", "expected floats from 0 on");
@@ -133,13 +126,13 @@ std::string read_layer(const json_object& layer, calibration& c) {
   }
   c.ranges.push_back(ranges);
   c.channel_absmax.push_back(std::move(maxima));
-  return text_at(layer, "name");
+  return layer.text("name");
 }
 
 calibration read_inputs(const json_object& inputs, std::vector<std::string>& names) {
   calibration c;
   c.tokens = static_cast<std::size_t>(inputs.integer("tokens", 1, any));
-  const json& layers = array_at(inputs, "layers", std::size_t{1} << 16);
+  const json& layers = short_array(inputs, "layers", std::size_t{1} << 16);
   for (std::size_t l = 0; l < layers.size(); ++l) {
     const json_object layer(layers[l], inputs.file(),
                             inputs.label("layers[" + std::to_string(l) + "]"));
@@ -171,10 +164,10 @@ calibration_table parse_calibration_table(std::string_view text, const std::stri
   const json all = parse_json(text, file);
   const json_object root(all, file);
   calibration_table table;
-  table.model = text_at(root, "model");
-  table.variant = text_at(root, "variant");
-  table.weights = text_at(root, "weights_fnv1a64");
-  for (const json& t : array_at(root, "texts", 1 << 16)) {
+  table.model = root.text("model");
+  table.variant = root.text("variant");
+  table.weights = root.text("weights_fnv1a64");
+  for (const json& t : short_array(root, "texts", 1 << 16)) {
     if (!t.is_string()) root.wrong("texts", "expected names");
     table.texts.push_back(t.get<std::string>());
   }

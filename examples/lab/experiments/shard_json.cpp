@@ -38,16 +38,9 @@ double bits_at(const json& value, const json_object& from, std::string_view key)
 }
 
 /// As it may be printed.
-std::string text_at(const json_object& from, std::string_view key) {
-  const auto text = from.maybe_text(key);
-  if (!text) from.wrong(key, "is missing");
-  return printable(*text, 1000);
-}
-
-const json& array_at(const json_object& from, std::string_view key) {
-  const json& value = from.at(key);
-  if (!value.is_array()) from.wrong(key, "expected an array");
-  return value;
+/// Names and hashes are printed again by merge.
+std::string printable_text(const json_object& from, std::string_view key) {
+  return printable(from.text(key), 1000);
 }
 
 json json_of_scheme(const scheme_sums& s) {
@@ -101,7 +94,7 @@ void read_scheme(const json_object& from, std::size_t windows, scheme_sums& s) {
   s.clips.clipped = from.integer("clipped", 0, most);
   s.clips.values = from.integer("clippable", s.clips.clipped, most);
   s.seconds = bits_at(from.at("seconds"), from, "seconds");
-  const json& all = array_at(from, "windows");
+  const json& all = from.array("windows");
   if (all.size() != windows) {
     from.wrong("windows", "are ", all.size(), ", expected ", windows);
   }
@@ -111,7 +104,7 @@ void read_scheme(const json_object& from, std::size_t windows, scheme_sums& s) {
 
 protocol protocol_at(const json_object& run) {
   protocol p;
-  const std::string rule = text_at(run, "protocol");
+  const std::string rule = printable_text(run, "protocol");
   p.rule = rule == name(window_rule::chunk) ? window_rule::chunk : window_rule::stride;
   if (rule != name(p.rule)) run.wrong("protocol", "expected chunk or stride");
   p.window = run.integer("window", 2, most);
@@ -119,11 +112,11 @@ protocol protocol_at(const json_object& run) {
   if (const auto bos = run.maybe_integer("bos", 0, 0xFFFFFFFF)) {
     p.bos = static_cast<std::uint32_t>(*bos);
   }
-  p.text = text_at(run, "text");
+  p.text = printable_text(run, "text");
   p.joined = run.boolean("lines_joined", true);
-  p.text_hash = text_at(run, "text_fnv1a64");
-  p.ids_hash = text_at(run, "ids_fnv1a64");
-  p.calibration = text_at(run, "calibration");
+  p.text_hash = printable_text(run, "text_fnv1a64");
+  p.ids_hash = printable_text(run, "ids_fnv1a64");
+  p.calibration = printable_text(run, "calibration");
   p.calibration_tokens = run.integer("calibration_tokens", 0, most);
   p.calibration_from_table = run.boolean("calibration_from_table", false);
   p.windows = run.integer("windows", 1, most);
@@ -143,25 +136,25 @@ bool are_of_layers(const std::vector<scheme_sums>& rows) {
 shard_study read_identity(const json_object& run) {
   shard_study s;
   study& d = s.description;
-  d.model = text_at(run, "model");
-  d.variant = text_at(run, "variant");
-  d.family = text_at(run, "family");
+  d.model = printable_text(run, "model");
+  d.variant = printable_text(run, "variant");
+  d.family = printable_text(run, "family");
   d.parameters = run.integer("parameters", 0, most);
   d.linear_parameters = run.integer("linear_parameters", 0, d.parameters);
   d.linears = run.integer("linears", 0, most);
-  for (const json& channel : array_at(run, "planted_channels")) {
+  for (const json& channel : run.array("planted_channels")) {
     if (!channel.is_number_unsigned()) run.wrong("planted_channels", "expected indices");
     d.planted.push_back(channel.get<std::size_t>());
   }
-  d.outlier_layer = text_at(run, "outlier_layer");
+  d.outlier_layer = printable_text(run, "outlier_layer");
   d.outlier_ratio = bits_at(run.at("outlier_ratio"), run, "outlier_ratio");
-  d.float_kernels = text_at(run, "float_kernels");
+  d.float_kernels = printable_text(run, "float_kernels");
   d.protocol = protocol_at(run);
-  s.weights = text_at(run, "weights_fnv1a64");
-  s.calibration = text_at(run, "calibration_fnv1a64");
+  s.weights = printable_text(run, "weights_fnv1a64");
+  s.calibration = printable_text(run, "calibration_fnv1a64");
   s.stored = run.boolean("quantized", false);
-  s.sensitivity_of = text_at(run, "sensitivity_of");
-  const json &names = array_at(run, "schemes"), &bytes = array_at(run, "weight_bytes");
+  s.sensitivity_of = printable_text(run, "sensitivity_of");
+  const json &names = run.array("schemes"), &bytes = run.array("weight_bytes");
   if (names.size() != bytes.size()) run.wrong("weight_bytes", "expected one per scheme");
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (!names[i].is_string()) run.wrong("schemes", "expected names");
@@ -181,8 +174,8 @@ shard_study read_study(const json& value, const shard& part, const std::string& 
   const json_object from(value, file);
   shard_study s = read_identity(from.object("run"));
   s.description.threads = from.integer("threads", 1, most);
-  s.description.integer_kernel = text_at(from, "integer_kernel");
-  const json& schemes = array_at(from, "schemes");
+  s.description.integer_kernel = printable_text(from, "integer_kernel");
+  const json& schemes = from.array("schemes");
   if (schemes.size() != s.schemes.size()) from.wrong("schemes", "are not those of the run");
   for (std::size_t i = 0; i < schemes.size(); ++i) {
     read_scheme(json_object(schemes[i], file, s.schemes[i].scheme),
@@ -254,7 +247,7 @@ shard_file parse_shard(std::string_view text, const std::string& file) {
   json all = parse_json(text, file);
   const json_object top(all, file);
   (void)top.integer(format_key, format_version, format_version);
-  const std::string hash = text_at(top, hash_key);
+  const std::string hash = printable_text(top, hash_key);
   all.erase(hash_key);
   if (shard_hash(all) != hash) {
     top.wrong(hash_key, "is ", printable(hash), ", but what is there has ", shard_hash(all),
@@ -263,7 +256,7 @@ shard_file parse_shard(std::string_view text, const std::string& file) {
   shard_file made;
   made.part.count = top.integer("shards", 1, most_shards);
   made.part.index = top.integer("shard", 1, made.part.count);
-  for (const json& s : array_at(top, "studies")) {
+  for (const json& s : top.array("studies")) {
     made.studies.push_back(read_study(s, made.part, file));
   }
   if (made.studies.empty()) top.wrong("studies", "there are none");

@@ -226,6 +226,18 @@ std::optional<std::string> json_object::maybe_text(std::string_view key) const {
   return found->get<std::string>();
 }
 
+std::string json_object::text(std::string_view key) const {
+  const auto found = maybe_text(key);
+  if (!found) wrong(key, "is missing");
+  return *found;
+}
+
+const json& json_object::array(std::string_view key) const {
+  const json& found = at(key);
+  if (!found.is_array()) wrong(key, "is a ", found.type_name(), "; expected an array");
+  return found;
+}
+
 json_object json_object::object(std::string_view key) const {
   return {at(key), file_, label(key)};
 }

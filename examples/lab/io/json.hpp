@@ -59,6 +59,8 @@ class json_object {
   [[nodiscard]] bool boolean(std::string_view key, bool fallback) const;
   [[nodiscard]] double real(std::string_view key, double fallback) const;
   [[nodiscard]] std::optional<std::string> maybe_text(std::string_view key) const;
+  [[nodiscard]] std::string text(std::string_view key) const;
+  [[nodiscard]] const json& array(std::string_view key) const;
   /// The member as an object; an error when it is missing or something else.
   [[nodiscard]] json_object object(std::string_view key) const;
 

@@ -13,9 +13,9 @@ namespace {
 
 using shape = std::vector<std::uint64_t>;
 
-class reader {
+class gguf_reader {
  public:
-  explicit reader(const gguf_file& file) : file_(file) {}
+  explicit gguf_reader(const gguf_file& file) : file_(file) {}
 
   std::vector<float> tensor(const std::string& name, const shape& expected) {
     const gguf_tensor& info = file_.at(name);
@@ -72,7 +72,7 @@ dense in_halves(dense d, std::size_t heads) {
   return d;
 }
 
-block read_block(reader& r, const model_config& c, std::size_t i) {
+block read_block(gguf_reader& r, const model_config& c, std::size_t i) {
   const std::string ours = "layers." + std::to_string(i) + ".",
                     stored = "blk." + std::to_string(i) + ".";
   const auto attention = [&](const char* name, const char* in_file, std::size_t out,
@@ -101,7 +101,7 @@ transformer load_gguf_model(const gguf_file& file) {
   transformer m;
   m.config = gguf_config(file);
   const model_config& c = m.config;
-  reader r(file);
+  gguf_reader r(file);
   m.embedding = r.tensor("token_embd.weight", {c.vocab, c.width});
   for (std::size_t i = 0; i < c.layers; ++i) m.blocks.push_back(read_block(r, c, i));
   m.final_norm = r.rms_norm("output_norm", c.width);

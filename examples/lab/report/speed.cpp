@@ -101,11 +101,12 @@ std::string text_of(const bench_report& r) {
 
 std::string json_of(const bench_report& r) {
   const speed_plan& plan = r.speed.plan;
-  json all = json::array();
+  ordered_json all = ordered_json::array();
   for (const scheme_speed& s : r.speed.rows) {
-    json row = {{"model", r.description.model}, {"scheme", s.scheme}, {"threads", r.speed.threads}};
+    ordered_json row = {
+        {"model", r.description.model}, {"scheme", s.scheme}, {"threads", r.speed.threads}};
     for (const std::size_t n : named_prefills) {
-      json& value = row["prefill_" + std::to_string(n)] = nullptr;
+      ordered_json& value = row["prefill_" + std::to_string(n)] = nullptr;
       for (std::size_t i = 0; i < plan.prefills.size(); ++i) {
         if (plan.prefills[i] == n) value = number(s.prefill[i]);
       }
@@ -125,10 +126,10 @@ std::string json_of(const bench_report& r) {
                 {"read_share", number(s.read_share)},
                 {"rounds", r.speed.rounds}});
     const measurement* loss = r.description.row(s.scheme);
-    row["delta"] = loss ? number(loss->delta) : json(nullptr);
-    row["delta_se"] = loss ? number(loss->delta_se) : json(nullptr);
-    row["delta_tokens"] = loss ? json(loss->tokens) : json(nullptr);
-    row["protocol"] = loss ? protocol_of(r.description) : json(nullptr);
+    row["delta"] = loss ? number(loss->delta) : ordered_json(nullptr);
+    row["delta_se"] = loss ? number(loss->delta_se) : ordered_json(nullptr);
+    row["delta_tokens"] = loss ? ordered_json(loss->tokens) : ordered_json(nullptr);
+    row["protocol"] = loss ? protocol_of(r.description) : ordered_json(nullptr);
     all.push_back(std::move(row));
   }
   return dump(all, 1) + "\n";
