@@ -28,8 +28,11 @@ done
 
 packages=("${zp_build_packages[@]}" catch2:/usr/include/catch2)
 case $preset in
+  asan) packages+=(clang-14:clang++-14 libomp-14-dev:/usr/lib/llvm-14/lib/libomp.so
+                   libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux) ;;
   clang) packages+=(clang-14:clang++-14 libomp-14-dev:/usr/lib/llvm-14/lib/libomp.so) ;;
-  tsan) packages+=(clang-14:clang++-14 libomp-14-dev:/usr/lib/llvm-14/lib/libarcher.so) ;;
+  tsan) packages+=(clang-14:clang++-14 libomp-14-dev:/usr/lib/llvm-14/lib/libarcher.so
+                   libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux) ;;
   aarch64) packages+=(g++-aarch64-linux-gnu:aarch64-linux-gnu-g++ qemu-user:qemu-aarch64) ;;
 esac
 zp_require "${packages[@]}"

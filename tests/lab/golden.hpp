@@ -11,7 +11,7 @@
 
 namespace test {
 
-inline const std::filesystem::path golden = data / "golden";
+inline constexpr folder golden{"tests/lab/data/golden"};
 
 template <class T>
 std::vector<T> read_array(const std::filesystem::path& path) {

@@ -14,8 +14,15 @@
 
 namespace test {
 
-/// Where tests/lab/data is: every test runs in the root of the repository.
-inline const std::filesystem::path data = "tests/lab/data";
+/// A folder of the repository, in whose root every test runs. A constant: static objects of a test file
+/// may be built before those of a header.
+struct folder {
+  const char* name;
+  friend std::filesystem::path operator/(folder f, const std::filesystem::path& below) {
+    return std::filesystem::path(f.name) / below;
+  }
+};
+inline constexpr folder data{"tests/lab/data"};
 
 inline std::string slurp(const std::filesystem::path& path) {
   std::ifstream in(path, std::ios::binary);

@@ -52,8 +52,8 @@ class weight_only_linear : public linear_base {
     ZP_REQUIRE(kernels::runs_here(kernel), "linear: kernel \"", kernel.name,
                "\" needs instructions this processor lacks");
     for (std::size_t j = 0; j < out(); ++j) {
-      std::int8_t* codes = codes_.data() + j / width * in() * width + j % width;
-      for (std::size_t k = 0; k < in(); ++k) codes[k * width] = w.code(j, k);
+      const std::size_t first = j / width * in() * width + j % width;
+      for (std::size_t k = 0; k < in(); ++k) codes_[first + k * width] = w.code(j, k);
       for (std::size_t g = 0; g < groups(); ++g) {
         const params p = w.params_at(j, g * group_size_);
         const std::size_t at = (j / width * groups() + g) * width + j % width;
