@@ -91,6 +91,50 @@ TEST_CASE("float_panel: expanding rounds once, for all codes") {
   }
 }
 
+TEST_CASE("float_panel: a row over packed codes has the bits of expanded blocks") {
+  const auto seed = test::seed(22);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  struct shape {
+    std::size_t panels, in, group, block;
+  };
+  for (const auto& [panels, in, group, block] :
+       {shape{1, 1, 1, 1}, shape{3, 7, 3, 5}, shape{4, 64, 64, 128}, shape{5, 100, 32, 33},
+        shape{9, 257, 257, 128}, shape{8, 130, 16, 64}}) {
+    const std::size_t groups = (in + group - 1) / group;
+    std::vector<float> x(in);
+    std::vector<std::int8_t> codes(panels * in * panel::width);
+    zp::aligned_buffer<float> scale(panels * groups * panel::width), zero(scale.size());
+    for (float& v : x) v = test::normal(g);
+    for (auto& c : codes) c = test::integer<std::int8_t>(g);
+    for (float& s : scale) s = test::uniform(g, 0.01f, 0.02f);
+    for (float& z : zero) z = static_cast<float>(g() % 21) - 10;
+    std::vector<float> expected(panels * panel::width, 0.0f);
+    for (std::size_t p = 0; p < panels; ++p) {
+      for (std::size_t first = 0; first < in; first += block) {
+        const std::size_t depth = std::min(block, in - first);
+        std::vector<float> w(depth * panel::width);
+        for (std::size_t i = 0; i < w.size(); ++i) {
+          const std::size_t k = first + i / panel::width, j = i % panel::width;
+          const std::size_t at = (p * groups + k / group) * panel::width + j;
+          w[i] =
+              scale[at] * (static_cast<float>(codes[(p * in + k) * panel::width + j]) - zero[at]);
+        }
+        panel::specification(depth, 1, x.data() + first, in, w.data(),
+                             expected.data() + p * panel::width);
+      }
+    }
+    for (const panel::variant& v : variants()) {
+      if (v.row == nullptr) continue;
+      CAPTURE(v.name, panels, in, group, block);
+      zp::aligned_buffer<float> sum(panels * panel::width);
+      v.row({panels, in, group, block, x.data(), codes.data(), scale.data(), zero.data(),
+             sum.data()});
+      REQUIRE(std::memcmp(sum.data(), expected.data(), sum.size() * sizeof(float)) == 0);
+    }
+  }
+}
+
 TEST_CASE("float_panel: the choice respects what is allowed") {
   REQUIRE(&panel::choose(zp::isa::baseline) == &panel::baseline::table);
   for (const panel::variant& v : variants()) {

@@ -7,25 +7,14 @@
 // and AVX-512 three times.
 #pragma once
 
-#include <zeropoint/base/cpu.hpp>
+#include <zeropoint/nn/float_row.hpp>
 
 #include <cstddef>
 #include <cstdint>
 
-// GCC contracts a*b + c into an fma wherever the target has one, even across statements and even
-// for intrinsics. An empty asm between the two keeps them apart and costs no instruction.
-#if ZP_X86
-#define ZP_ROUNDED(v) __asm__("" : "+v"(v))
-#elif ZP_AARCH64
-#define ZP_ROUNDED(v) __asm__("" : "+w"(v))
-#else
-#define ZP_ROUNDED(v) __asm__("" : "+m"(v))
-#endif
-
 namespace zeropoint::inline ZP_BASELINE {
 namespace float_panel {
 
-inline constexpr std::size_t width = 16;  ///< columns of a panel
 inline constexpr std::size_t height = 4;  ///< rows that share one pass over it
 
 /// An instruction set as data. w and sum are 64-byte aligned.
@@ -38,6 +27,8 @@ struct variant {
   /// x: rows x k, `stride` floats from row to row. w: [k][width]. sum: [rows][width].
   void (*multiply)(std::size_t k, std::size_t rows, const float* x, std::size_t stride,
                    const float* w, float* sum);
+  /// One row over many panels (float_row.hpp); null where expanding first is as good.
+  void (*row)(const row_job&);
 };
 
 /// Inlined into each variant, whose instructions it then uses. The pointers are restricted because
@@ -113,7 +104,7 @@ inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, 
   expand_loop(k, codes, scale, zero, w);
 }
 inline constexpr variant table{"baseline", isa::baseline, &expand,
-                               &by_tiles<&tile<height>, &tile<1>>};
+                               &by_tiles<&tile<height>, &tile<1>>, nullptr};
 }  // namespace baseline
 
 #if ZP_X86
@@ -146,7 +137,8 @@ inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, 
                    float* w) {
   expand_loop(k, codes, scale, zero, w);
 }
-inline constexpr variant table{"avx2", isa::avx2_fma, &expand, &by_tiles<&tile<height>, &tile<1>>};
+inline constexpr variant table{"avx2", isa::avx2_fma, &expand, &by_tiles<&tile<height>, &tile<1>>,
+                               &row};
 }  // namespace avx2
 
 namespace avx512 {
@@ -172,7 +164,8 @@ inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, 
                    float* w) {
   expand_loop(k, codes, scale, zero, w);
 }
-inline constexpr variant table{"avx512", isa::avx512, &expand, &by_tiles<&tile<height>, &tile<1>>};
+inline constexpr variant table{"avx512", isa::avx512, &expand, &by_tiles<&tile<height>, &tile<1>>,
+                               &row};
 }  // namespace avx512
 #endif
 

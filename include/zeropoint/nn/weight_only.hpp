@@ -67,6 +67,7 @@ class weight_only_linear : public linear_base {
   template <executor Executor = serial>
   void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
     require_shapes(x, y);
+    if (x.rows() == 1 && panel_->row != nullptr && in() > 0) return multiply_row(x, y, ex);
     const std::size_t blocks = (x.rows() + rows_per_task - 1) / rows_per_task;
     ex(blocks * panels(), [&](std::size_t task) {
       const std::size_t first = task / panels() * rows_per_task;
@@ -111,6 +112,7 @@ class weight_only_linear : public linear_base {
 
  private:
   static constexpr std::size_t width = float_panel::width, rows_per_task = 256;
+  static constexpr std::size_t panels_per_task = 16;
 
   [[nodiscard]] std::size_t panels() const noexcept { return (out() + width - 1) / width; }
   [[nodiscard]] std::size_t groups() const noexcept {
@@ -135,6 +137,32 @@ class weight_only_linear : public linear_base {
       w[k] = dequantize(weight_code(j, k), weight_params(j, k));
   }
 
+  /// One row, in tasks of panels_per_task panels.
+  template <class Executor>
+  void multiply_row(matrix_view<const float> x, matrix_view<float> y, const Executor& ex) const {
+    ex((panels() + panels_per_task - 1) / panels_per_task, [&](std::size_t task) {
+      const std::size_t first = task * panels_per_task;
+      alignas(64) float sum[panels_per_task * width];
+      float_panel::row_job job;
+      job.panels = std::min(panels_per_task, panels() - first);
+      job.in = in();
+      job.group_size = group_size_;
+      job.block_depth = block_depth;
+      job.x = x.data();
+      job.codes = codes_.data() + first * in() * width;
+      job.scale = scales_.data() + first * groups() * width;
+      job.zero = zeros_.data() + first * groups() * width;
+      job.sum = sum;
+      panel_->row(job);
+      for (std::size_t p = 0; p < job.panels; ++p) finish(first + p, sum + p * width, y.data());
+    });
+  }
+  /// Sums of one row of panel p plus the bias, to their places in row y.
+  void finish(std::size_t p, const float* sum, float* y) const {
+    const std::size_t column = p * width, count = std::min(width, out() - column);
+    for (std::size_t j = 0; j < count; ++j) y[column + j] = sum[j] + bias_at(column + j);
+  }
+
   void multiply_panel(std::size_t p, matrix_view<const float> x, matrix_view<float> y) const {
     alignas(64) float w[block_depth * width];
     alignas(64) float sum[rows_per_task * width];
@@ -144,12 +172,8 @@ class weight_only_linear : public linear_base {
       expand(p, first, depth, w);
       panel_->multiply(depth, x.rows(), x.data() + first, x.stride(), w, sum);
     }
-    const std::size_t column = p * width, count = std::min(width, out() - column);
-    float b[width] = {};
-    for (std::size_t j = 0; j < count; ++j) b[j] = bias_at(column + j);
     for (std::size_t i = 0; i < y.rows(); ++i) {
-      float* to = y.data() + i * y.stride() + column;
-      for (std::size_t j = 0; j < count; ++j) to[j] = sum[i * width + j] + b[j];
+      finish(p, sum + i * width, y.data() + i * y.stride());
     }
   }
 

@@ -1,0 +1,164 @@
+// One float row times panels of int8 codes, the weight-only product of a decode step: the codes become
+// floats in registers and are never written. The same bits as float_panel.hpp gives for expanded
+// blocks:
+//
+//   sum[j] = the sum over blocks of ((0 + x0*w0j) + x1*w1j) + ...     w = scale * (code - zero)
+//
+// A sum in ascending k waits four cycles for every addition, so a row goes over four panels at once.
+#pragma once
+
+#include <zeropoint/base/cpu.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+#if ZP_X86
+#include <immintrin.h>
+#endif
+
+// GCC contracts a*b + c into an fma wherever the target has one, even across statements and even
+// for intrinsics. An empty asm between the two keeps them apart and costs no instruction.
+#if ZP_X86
+#define ZP_ROUNDED(v) __asm__("" : "+v"(v))
+#elif ZP_AARCH64
+#define ZP_ROUNDED(v) __asm__("" : "+w"(v))
+#else
+#define ZP_ROUNDED(v) __asm__("" : "+m"(v))
+#endif
+
+ZP_ALLOW_UNDEFINED_OPERANDS
+
+namespace zeropoint::inline ZP_BASELINE {
+namespace float_panel {
+
+inline constexpr std::size_t width = 16;  ///< columns of a panel
+
+struct row_job {
+  std::size_t panels = 0, in = 0;
+  std::size_t group_size = 0, block_depth = 0;  ///< >= 1
+  const float* x = nullptr;                     ///< [in]
+  const std::int8_t* codes = nullptr;           ///< [panels][in][width]
+  const float* scale = nullptr;                 ///< [panels][ceil(in / group_size)][width]
+  const float* zero = nullptr;                  ///< as scale
+  float* sum = nullptr;                         ///< [panels][width]; written
+};
+
+/// Four panels at a time, then one by one.
+template <void (*Four)(const row_job&, std::size_t panel), void (*One)(const row_job&, std::size_t)>
+inline void over_row(const row_job& j) {
+  std::size_t p = 0;
+  for (; p + 4 <= j.panels; p += 4) Four(j, p);
+  for (; p < j.panels; ++p) One(j, p);
+}
+
+[[nodiscard]] constexpr std::size_t smaller(std::size_t a, std::size_t b) noexcept {
+  return a < b ? a : b;
+}
+
+#if ZP_X86
+namespace avx2 {
+template <std::size_t Panels>
+ZP_TARGET("avx2")
+inline void row_panels(const row_job& j, std::size_t panel) {
+  typedef float lanes __attribute__((vector_size(32), may_alias));
+  const std::size_t groups = (j.in + j.group_size - 1) / j.group_size;
+  lanes total[Panels][2] = {};
+  for (std::size_t k = 0; k < j.in;) {
+    const std::size_t block = smaller(j.in, (k / j.block_depth + 1) * j.block_depth);
+    lanes acc[Panels][2] = {};
+    while (k < block) {
+      const std::size_t group = k / j.group_size, end = smaller(block, (group + 1) * j.group_size);
+      lanes scale[Panels][2], zero[Panels][2];
+#pragma GCC unroll 4
+      for (std::size_t p = 0; p < Panels; ++p) {
+        const std::size_t at = ((panel + p) * groups + group) * width;
+#pragma GCC unroll 2
+        for (std::size_t h = 0; h < 2; ++h) {
+          scale[p][h] = reinterpret_cast<const lanes*>(j.scale + at)[h];
+          zero[p][h] = reinterpret_cast<const lanes*>(j.zero + at)[h];
+        }
+      }
+      const std::int8_t* codes = j.codes + (panel * j.in + k) * width;
+      for (; k < end; ++k, codes += width) {
+#pragma GCC unroll 4
+        for (std::size_t p = 0; p < Panels; ++p) {
+#pragma GCC unroll 2
+          for (std::size_t h = 0; h < 2; ++h) {
+            const __m128i c =
+                _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + p * j.in * width + h * 8));
+            const lanes code = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(c));
+            lanes product = scale[p][h] * (code - zero[p][h]) * j.x[k];
+            ZP_ROUNDED(product);
+            acc[p][h] += product;
+          }
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (std::size_t p = 0; p < Panels; ++p) {
+      total[p][0] += acc[p][0];
+      total[p][1] += acc[p][1];
+    }
+  }
+#pragma GCC unroll 4
+  for (std::size_t p = 0; p < Panels; ++p) {
+    auto* out = reinterpret_cast<lanes*>(j.sum + (panel + p) * width);
+    out[0] = total[p][0];
+    out[1] = total[p][1];
+  }
+}
+inline void row(const row_job& j) {
+  over_row<&row_panels<4>, &row_panels<1>>(j);
+}
+}  // namespace avx2
+
+namespace avx512 {
+template <std::size_t Panels>
+ZP_TARGET("avx512f")
+inline void row_panels(const row_job& j, std::size_t panel) {
+  typedef float lanes __attribute__((vector_size(64), may_alias));
+  const std::size_t groups = (j.in + j.group_size - 1) / j.group_size;
+  lanes total[Panels] = {};
+  for (std::size_t k = 0; k < j.in;) {
+    const std::size_t block = smaller(j.in, (k / j.block_depth + 1) * j.block_depth);
+    lanes acc[Panels] = {};
+    while (k < block) {
+      const std::size_t group = k / j.group_size, end = smaller(block, (group + 1) * j.group_size);
+      lanes scale[Panels], zero[Panels];
+#pragma GCC unroll 4
+      for (std::size_t p = 0; p < Panels; ++p) {
+        const std::size_t at = ((panel + p) * groups + group) * width;
+        scale[p] = *reinterpret_cast<const lanes*>(j.scale + at);
+        zero[p] = *reinterpret_cast<const lanes*>(j.zero + at);
+      }
+      const std::int8_t* codes = j.codes + (panel * j.in + k) * width;
+      for (; k < end; ++k, codes += width) {
+#pragma GCC unroll 4
+        for (std::size_t p = 0; p < Panels; ++p) {
+          const __m128i c =
+              _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + p * j.in * width));
+          const lanes code = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(c));
+          lanes product = scale[p] * (code - zero[p]) * j.x[k];
+          ZP_ROUNDED(product);
+          acc[p] += product;
+        }
+      }
+    }
+#pragma GCC unroll 4
+    for (std::size_t p = 0; p < Panels; ++p) total[p] += acc[p];
+  }
+#pragma GCC unroll 4
+  for (std::size_t p = 0; p < Panels; ++p) {
+    *reinterpret_cast<lanes*>(j.sum + (panel + p) * width) = total[p];
+  }
+}
+inline void row(const row_job& j) {
+  over_row<&row_panels<4>, &row_panels<1>>(j);
+}
+}  // namespace avx512
+#endif
+
+}  // namespace float_panel
+}  // namespace zeropoint::inline ZP_BASELINE
+
+ZP_END_UNDEFINED_OPERANDS
