@@ -1,7 +1,7 @@
 # What our own tests, benchmarks and examples are built with; never exported.
 set(ZP_SANITIZE "" CACHE STRING "Sanitizers for our own programs, e.g. address,undefined")
 
-option(ZP_UNITY "Compile zp-lab and the tests in few large files: twice as fast from nothing" OFF)
+option(ZP_UNITY "Compile zp-lab and the tests in few large files: for who builds once" OFF)
 
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 find_package(OpenMP COMPONENTS CXX)

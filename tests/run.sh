@@ -4,9 +4,9 @@
 #   tests/run.sh [--preset NAME] [-DVARIABLE=VALUE]... [ctest argument]...
 #
 # Installs what is missing (as root or with sudo; otherwise says what to install), configures,
-# builds, and runs the suite; then runs everything that multiplies integers once more under every
-# kernel that this processor can run. The last line reads "N passed, N failed". Presets: release
-# (default), dev, asan, tsan, clang, native, aarch64. A second run costs seconds.
+# builds, and runs the suite; then, but for sanitizers, runs everything that multiplies integers once
+# more under every kernel that this processor can run. The last line reads "N passed, N failed".
+# Presets: release (default), dev, asan, tsan, clang, native, aarch64. A second run costs seconds.
 #
 #   tests/run.sh -R gemm              only the tests whose name contains gemm
 #   ZP_TEST_SEED=7 tests/run.sh       other random inputs
@@ -58,7 +58,7 @@ run_suite() {  # TITLE [ctest argument...]
 kernels=build/$preset/kernels.txt  # written by the test kernels/list
 rm -f "$kernels"
 run_suite "testing $preset" --no-tests=error "$@"
-if [ -s "$kernels" ]; then
+if [ "${preset#[at]san}" = "$preset" ] && [ -s "$kernels" ]; then  # asan, tsan: once, it takes long
   while read -r kernel; do
     ZP_KERNEL=$kernel run_suite "testing $preset again, kernel $kernel" -L forced-kernel "$@"
   done <"$kernels"

@@ -200,6 +200,7 @@ TEST_CASE("Bad arguments of bench are one line and exit code 2") {
     const char* says;
   } cases[] = {
       {{"--schemes", "w9"}, "\"w9\" is not a scheme"},
+      {{"--schemes", "w8a8-static-watch"}, "w8a8-static-watch changes with what it has seen"},
       {{"--runs", "0"}, "--runs"},
       {{"--threads", "0"}, "--threads"},
       {{"--max-tokens", "0"}, "--max-tokens"},

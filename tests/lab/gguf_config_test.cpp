@@ -32,6 +32,10 @@ TEST_CASE("The keys of a Llama's metadata, and what holds without them") {
   CHECK((c.head_width == 8 && c.ffn == 48 && c.positions == 32 && c.vocab == 257));
   CHECK(c.rope_theta == 10000);
   CHECK(c.eos == std::vector<std::uint32_t>{256});
+  test::gguf_model turns = g;
+  turns.set("tokenizer.ggml.eot_token_id", test::u32_entry(7));
+  turns.set("tokenizer.ggml.eom_token_id", test::u32_entry(256));
+  CHECK(config_of(turns).eos == std::vector<std::uint32_t>{256, 7});
   for (const char* key :
        {"llama.attention.head_count_kv", "llama.rope.dimension_count", "llama.rope.freq_base",
         "tokenizer.ggml.eos_token_id", "tokenizer.ggml.bos_token_id"})
@@ -89,6 +93,7 @@ TEST_CASE("Keys that are missing, ill-typed or of another model are named") {
       {r + "freq_base", test::text_entry("1"), "is \"1\"; expected a float"},
       {r + "scaling.type", test::text_entry("yarn"), "is \"yarn\", which is not supported"},
       {r + "scaling.factor", test::f32_entry(4), "is 4, which is not supported"},
+      {r + "scaling.attn_factor", test::f32_entry(0.5f), "is 0.5, which is not supported"},
       {r + "scale_linear", test::f32_entry(2), "is 2, which is not supported"},
       {g + "eos_token_id", test::text_entry("x"), "is \"x\"; expected an integer"},
       {g + "bos_token_id", test::i32_entry(-1), "is -1; expected an integer"},

@@ -252,6 +252,15 @@ TEST_CASE("Other weights under the same name are another run") {
   require_refused({first, f.shard(2, 2)}, "weights_fnv1a64");
 }
 
+TEST_CASE("The same weights under another config are another run") {
+  const fixture f("llama", {"--schemes", "w8"});
+  const std::string first = f.shard(1, 2);
+  json config = json::parse(test::slurp(f.model.path() / "config.json"));
+  config["rope_theta"] = 5000;
+  f.model.write("config.json", config.dump());
+  require_refused({first, f.shard(2, 2)}, "weights_fnv1a64");
+}
+
 TEST_CASE("A shard that was damaged is refused") {
   const fixture f("gpt2", {"--schemes", "w8"});
   const std::string good = test::slurp(f.shard(1, 1));

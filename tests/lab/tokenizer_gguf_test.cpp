@@ -169,6 +169,8 @@ TEST_CASE("Tokenizer keys that are missing, ill-typed or not supported are named
       {p + "merges", test::texts_entry({"ab"}), "merge 0: \"ab\"; expected two tokens"},
       {p + "add_bos_token", test::u32_entry(1), "is 1; expected true or false"},
       {p + "add_space_prefix", test::text_entry("no"), "expected true or false"},
+      {p + "add_eos_token", test::bool_entry(true), "is not supported; expected false"},
+      {p + "add_sep_token", test::bool_entry(true), "is not supported; expected false"},
   };
   const test::gguf_model good = tiny();
   const auto says = [](const test::gguf_model& g) {

@@ -2,6 +2,7 @@
 #include "product_unit.hpp"
 
 #include <zeropoint/gemm/gemm.hpp>
+#include <zeropoint/math/quantize.hpp>
 
 #include <bit>
 #include <vector>
@@ -58,5 +59,13 @@ product_report product_units::ZP_UNIT() {
       report.floats = mix(report.floats, std::bit_cast<std::uint32_t>(value));
     }
   }
+  // Rows, through whatever loops this processor has.
+  const zp::matrix_view<const float> x(bias.data(), 1, n);
+  const auto [q, damage] = zp::quantize<std::int8_t>(x, zp::per_token, zp::symmetric);
+  std::vector<float> back(n);
+  q.dequantize(zp::matrix_view<float>(back.data(), 1, n));
+  for (const auto value : back)
+    report.floats = mix(report.floats, std::bit_cast<std::uint32_t>(value));
+  report.floats = mix(report.floats, std::bit_cast<std::uint64_t>(damage.rounding_error));
   return report;
 }

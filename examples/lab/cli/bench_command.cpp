@@ -34,6 +34,11 @@ workload load(const bench_arguments& o, std::span<const scheme_name> names) {
 
 void bench(const bench_arguments& o) {
   const auto names = parse_schemes(o.schemes);
+  for (const scheme_name& n : names) {
+    if (!n.watched) continue;
+    throw input_error("--schemes: " + n.text +
+                      " changes with what it has seen; timing it would change its loss");
+  }
   const workload w = load(o, names);
   (void)plan_speed(w.model.config.positions);  // refuses before any work
   scheme_maker maker = w.maker(names);

@@ -2,6 +2,7 @@
 #include <lab/cli/commands.hpp>
 #include <lab/cli/generation_arguments.hpp>
 #include <lab/experiments/parting.hpp>
+#include <lab/models/weights_hash.hpp>
 #include <lab/report/format.hpp>
 
 namespace lab::cli {
@@ -35,8 +36,8 @@ void show(const tokenizer& tokens, const std::string& name, const parting& p) {
 scheme_layers load_stored(const std::string& folder, const transformer& natural) {
   quantized_checkpoint stored = load_quantized(folder, float_weights::dropped);
   const auto linears = stored.model.linears(), expected = natural.linears();
-  const bool same = stored.model.config.vocab == natural.config.vocab &&
-                    stored.model.embedding == natural.embedding &&
+  const bool same = identity(stored.model.config) == identity(natural.config) &&
+                    unquantized_hash(stored.model) == unquantized_hash(natural) &&
                     std::equal(linears.begin(), linears.end(), expected.begin(), expected.end(),
                                [](const dense* a, const dense* b) {
                                  return a->name == b->name && a->out == b->out && a->in == b->in;

@@ -57,6 +57,7 @@ struct quantized_checkpoint {
   scheme_name scheme;
   transformer model;  ///< the weights of linears() are what the codes stand for, or empty
   scheme_layers layers;
+  std::vector<zeropoint::value_range> input_ranges;  ///< in the order of linears(); static schemes
 };
 
 /// Whether the folder's config.json names this format. False when there is no such file, or another

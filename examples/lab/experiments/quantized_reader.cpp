@@ -209,6 +209,9 @@ quantized_checkpoint load_quantized(const std::filesystem::path& folder, float_w
     reject({weights.path()}, "layer ", in_quotes(linears[i]->name),
            " has float weights in a quantized checkpoint");
   }
+  if (result.scheme.kind == arithmetic::calibrated) {
+    for (const quantized_layer& l : layers) result.input_ranges.push_back(l.inputs);
+  }
   result.layers = restore_scheme(result.scheme, result.model, layers);
   return result;
 }

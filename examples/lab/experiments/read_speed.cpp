@@ -1,6 +1,5 @@
 // The loop per vector width. "or" is as cheap as an instruction that uses its input can be. Four
-// streams, because one does not keep enough lines on their way: 64 MB came at 13 GB/s on a core that
-// read them at 7 GB/s in one stream.
+// streams, because one does not keep enough lines on their way.
 #include <lab/experiments/read_speed.hpp>
 #include <lab/models/parallel.hpp>
 #include <zeropoint/base/cpu.hpp>

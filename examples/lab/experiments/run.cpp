@@ -110,8 +110,11 @@ std::vector<study> run_perplexity(const perplexity_options& o,
 }
 
 void identify(shard_study& s, const workload& w) {
-  s.weights = weights_hash(w.model);
-  if (w.calibrated()) {
+  s.weights = text_hash(weights_hash(w.model) + identity(w.model.config));
+  if (!w.stored_ranges.empty()) {  // of a static quantized checkpoint
+    s.calibration = text_hash({reinterpret_cast<const char*>(w.stored_ranges.data()),
+                               w.stored_ranges.size() * sizeof(zeropoint::value_range)});
+  } else if (w.calibrated()) {
     s.calibration = w.table ? text_hash(json_of(*w.table)) : ids_hash(w.seen);
   }
 }

@@ -1,6 +1,7 @@
 // Files to ids and windows.
 #include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/workload.hpp>
+#include <lab/io/gguf.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/io/text.hpp>
 #include <lab/models/float_kernels.hpp>
@@ -30,7 +31,7 @@ std::vector<window> cut_or_complain(window_rule rule, const std::string& text, s
 }
 
 bool has_tokenizer(const std::filesystem::path& folder) {
-  return std::filesystem::exists(folder / "tokenizer.json") ||
+  return is_gguf(folder) || std::filesystem::exists(folder / "tokenizer.json") ||
          std::filesystem::exists(folder / "vocab.json");
 }
 
@@ -117,6 +118,7 @@ workload workload_loader::load(const std::filesystem::path& folder) const {
     w.model = std::move(c.model);
     w.stored.push_back(make_scheme("fp32", w.model, {}));
     w.stored.push_back(std::move(c.layers));
+    w.stored_ranges = std::move(c.input_ranges);
   } else {
     w.model = load_model(folder);
   }

@@ -34,7 +34,8 @@ struct workload {
   transformer model;
   /// Of a quantized checkpoint the floats that its codes stand for, and its scheme; else empty.
   std::vector<scheme_layers> stored;
-  study description;  ///< what is known without measuring: no rows
+  std::vector<zeropoint::value_range> stored_ranges;  ///< of its static inputs, layer by layer
+  study description;                                  ///< what is known without measuring: no rows
   std::vector<std::uint32_t> ids, seen;
   std::vector<window> windows, seen_windows;       ///< to score, to calibrate on
   std::shared_ptr<const calibration_table> table;  ///< instead of `seen`, or null

@@ -6,6 +6,8 @@
 #include <lab/io/gguf_config.hpp>
 #include <lab/io/json.hpp>
 
+#include <bit>
+
 #include <array>
 #include <cmath>
 #include <utility>
@@ -232,6 +234,22 @@ model_config parse_config(std::string_view text, const std::string& file) {
   if (c.rotary() && c.head_width % 2 != 0)
     config.wrong("head_dim", "is ", c.head_width, "; rotary positions need an even number");
   return c;
+}
+
+std::string identity(const model_config& c) {
+  std::string text(name(c.family));
+  for (const std::size_t n : {c.vocab, c.width, c.layers, c.heads, c.kv_heads, c.head_width, c.ffn,
+                              c.positions, c.embed_width, c.position_offset}) {
+    text += ' ' + std::to_string(n);
+  }
+  text += ' ' + std::string(name(c.act)) + ' ' +
+          std::to_string(std::bit_cast<std::uint32_t>(c.norm_eps)) + ' ' +
+          std::to_string(std::bit_cast<std::uint64_t>(c.rope_theta)) + ' ';
+  for (const bool flag : {c.rms_norm, c.pre_norm, c.final_norm, c.tied_head, c.bias, c.mlp_bias,
+                          c.gated, c.norm_affine, c.scale_attention, c.scale_by_inverse_layer}) {
+    text += flag ? '1' : '0';
+  }
+  return text;
 }
 
 model_config load_config(const std::filesystem::path& path) {

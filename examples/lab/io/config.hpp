@@ -63,6 +63,9 @@ struct model_config {
   [[nodiscard]] std::size_t qkv_width() const noexcept { return q_width() + 2 * kv_width(); }
 };
 
+/// Every field that a logit depends on, as text.
+[[nodiscard]] std::string identity(const model_config& c);
+
 /// In bytes; real ones have a few thousand.
 inline constexpr std::uint64_t largest_config = 1 << 24;
 

@@ -1,8 +1,10 @@
-// The keys that llama.cpp's converter writes. Those that would change the result and are not
-// implemented are refused, never ignored.
+// The keys that llama.cpp's converter writes. Those of them that change the result and are not
+// implemented are refused; keys that no converter is known to write for a llama are not looked for.
 #include <lab/io/config_limits.hpp>
 #include <lab/io/gguf_config.hpp>
 #include <lab/io/gguf_metadata.hpp>
+
+#include <algorithm>
 
 namespace lab {
 namespace {
@@ -46,7 +48,8 @@ double read_rotary(const gguf_metadata& m, std::size_t head_width) {
     m.wrong(count, "is ", turned, ", which is not supported; expected the head's ", head_width);
   if (const std::string kind = m.maybe_text(scaling).value_or("none"); kind != "none")
     m.wrong(scaling, "is ", in_quotes(kind), ", which is not supported; expected none");
-  for (const char* factor : {"llama.rope.scale_linear", "llama.rope.scaling.factor"})
+  for (const char* factor :
+       {"llama.rope.scale_linear", "llama.rope.scaling.factor", "llama.rope.scaling.attn_factor"})
     if (const double value = m.maybe_real(factor).value_or(1); value != 1)
       m.wrong(factor, "is ", value, ", which is not supported; expected 1");
   return theta;
@@ -112,7 +115,11 @@ model_config gguf_config(const gguf_file& file) {
   c.bias = file.find("blk.0.attn_q.bias") != nullptr;
   c.mlp_bias = file.find("blk.0.ffn_up.bias") != nullptr;
   c.bos = token_id(m, "tokenizer.ggml.bos_token_id");
-  if (const auto end = token_id(m, "tokenizer.ggml.eos_token_id")) c.eos = {*end};
+  for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
+                          "tokenizer.ggml.eom_token_id"}) {
+    const auto end = token_id(m, key);
+    if (end && std::find(c.eos.begin(), c.eos.end(), *end) == c.eos.end()) c.eos.push_back(*end);
+  }
   return c;
 }
 

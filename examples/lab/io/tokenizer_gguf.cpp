@@ -72,6 +72,9 @@ tokenizer_data gguf_tokenizer(const gguf_file& file) {
   const std::vector<std::string> merges = m.texts("tokenizer.ggml.merges");
   data.merges = read_merges(merges, written, data.file);
   finish_vocabulary(data, written, missing_bytes::dropped, std::nullopt);
+  for (const char* key : {"tokenizer.ggml.add_eos_token", "tokenizer.ggml.add_sep_token"}) {
+    if (m.boolean(key, false)) m.wrong(key, "is not supported; expected false");
+  }
   if (m.boolean("tokenizer.ggml.add_bos_token", false)) {
     if (data.tokens.empty()) m.wrong(tokens_key, "is empty");
     data.bos = static_cast<std::uint32_t>(m.integer(bos_key, 0, data.tokens.size() - 1));

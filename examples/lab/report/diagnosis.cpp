@@ -115,9 +115,12 @@ ordered_json sensitivity_of(const diagnosis& d) {
 }
 
 std::string json_of(const diagnosis& d) {
-  const ordered_json all = {{"protocol", protocol_of(d.study)}, {"model", d.study.model},
-                            {"variant", d.study.variant},       {"scheme", d.scheme},
-                            {"layers", layers_of(d)},           {"sensitivity", sensitivity_of(d)}};
+  ordered_json all = {{"protocol", protocol_of(d.study)},
+                      {"model", d.study.model},
+                      {"variant", d.study.variant},
+                      {"scheme", d.scheme}};
+  if (!d.layers.empty()) all["layers"] = layers_of(d);  // merged shards have sensitivities only
+  all["sensitivity"] = sensitivity_of(d);
   return dump(all, 1) + "\n";
 }
 

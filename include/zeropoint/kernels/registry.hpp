@@ -2,7 +2,8 @@
 // per process: the first kernel of the list that this processor runs, or the one that the
 // environment variable ZP_KERNEL names.
 //
-// Every source file that multiplies compiles the kernels anew, which takes seconds. A program of many
+// Every source file that multiplies compiles the kernels anew, which takes seconds (one that only
+// quantizes the row loops). A program of many
 // files may define ZP_SEPARATE_KERNELS for all of them and include <zeropoint/kernels/compiled.hpp>
 // in exactly one, which then holds the kernels for all. The integers are the same.
 #pragma once
