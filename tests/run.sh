@@ -58,7 +58,7 @@ run_suite() {  # TITLE [ctest argument...]
 kernels=build/$preset/kernels.txt  # written by the test kernels/list
 rm -f "$kernels"
 run_suite "testing $preset" --no-tests=error "$@"
-if [ "${preset#[at]san}" = "$preset" ] && [ -s "$kernels" ]; then  # asan, tsan: once, it takes long
+if [[ $preset != [at]san ]] && [ -s "$kernels" ]; then  # sanitizers: once, it takes long
   while read -r kernel; do
     ZP_KERNEL=$kernel run_suite "testing $preset again, kernel $kernel" -L forced-kernel "$@"
   done <"$kernels"

@@ -5,6 +5,8 @@
 
 #include <lab/models/load.hpp>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
 #include <string>
 #include <vector>
@@ -39,6 +41,17 @@ inline std::vector<float> logits_of(const lab::transformer& m, const lab::linear
 }
 inline std::vector<float> logits_of(const lab::transformer& m, std::span<const std::uint32_t> ids) {
   return logits_of(m, lab::float_linears(m), ids);
+}
+
+/// The largest difference over the largest expected value.
+inline float relative_difference(const std::vector<float>& found,
+                                 const std::vector<float>& expected) {
+  float largest = 0, worst = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    largest = std::max(largest, std::fabs(expected[i]));
+    worst = std::max(worst, std::fabs(found.at(i) - expected[i]));
+  }
+  return worst / largest;
 }
 
 }  // namespace test

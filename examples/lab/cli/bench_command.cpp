@@ -66,15 +66,16 @@ void add_bench(CLI::App& app) {
       "bench", "Time prefill and decode under schemes, beside memory, size on disk and loss");
   command->footer(
       "Schemes are those of zp-lab perplexity, fp32 comes by itself. All of them take turns in "
-      "every "
-      "round, so that\nspeed-ups compare what ran side by side. Prefills are of 128 and 512 "
-      "tokens, "
-      "as far as the model has positions.\nThe loss is that of zp-lab perplexity; a model without "
-      "a "
-      "tokenizer has none, and is calibrated on random tokens.\n"
+      "every round, so that\n"
+      "speed-ups compare what ran side by side. Prefills are of 128 and 512 tokens, as far as "
+      "the model has positions.\n"
+      "The loss is that of zp-lab perplexity; a model without a tokenizer has none, and is "
+      "calibrated on random tokens.\n"
       "Example: zp-lab bench --model gpt2 --schemes w8,w4-g32,w8a8-dynamic-token --threads 1");
   auto o = std::make_shared<bench_arguments>();
-  command->add_option("--model", o->model, "Folder of a model")->required()->type_name("DIR");
+  command->add_option("--model", o->model, "Folder of a model, or a GGUF file")
+      ->required()
+      ->type_name("DIR_OR_GGUF");
   command
       ->add_option("--schemes", o->schemes,
                    std::string("Schemes, separated by commas (default: ") + usual_schemes + ")")

@@ -71,11 +71,12 @@ void add_calibrate(CLI::App& app) {
   auto* command = app.add_subcommand("calibrate",
                                      "Keep what calibration sees as a table to edit and use again");
   command->footer(
-      "The table (JSON) has for every linear layer the range of its inputs by each rule (min-max, "
-      "99.9th percentile,\nleast squared error, entropy) and the histogram they follow from. Edit "
-      "a "
-      "range and it counts. Tables of other texts\nmerge bit for bit as if all had been one run. "
-      "perplexity, diagnose and report read one with --calibration-table.\n"
+      "The table (JSON) has for every linear layer the range of its inputs by each rule "
+      "(min-max, 99.9th percentile,\n"
+      "least squared error, entropy) and the histogram they follow from. Edit a range and it "
+      "counts. Tables of other texts\n"
+      "merge bit for bit as if all had been one run. perplexity, diagnose and report read one "
+      "with --calibration-table.\n"
       "Example: zp-lab calibrate --model gpt2 --out gpt2.json\n"
       "         zp-lab calibrate --merge a.json --merge b.json --out both.json");
   auto o = std::make_shared<calibrate_arguments>();

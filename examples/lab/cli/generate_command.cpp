@@ -2,6 +2,7 @@
 #include <lab/cli/commands.hpp>
 #include <lab/cli/generation_arguments.hpp>
 #include <lab/experiments/generation.hpp>
+#include <lab/experiments/protocol.hpp>
 #include <lab/experiments/quantile.hpp>
 #include <lab/io/memory.hpp>
 #include <lab/report/format.hpp>
@@ -22,13 +23,6 @@ void check(const generate_arguments& o) {
   if (!(o.choice.top_p > 0 && o.choice.top_p <= 1)) {
     throw input_error("--top-p: expected a number above 0 and at most 1");
   }
-}
-
-std::vector<std::uint32_t> random_ids(const generate_arguments& o, const model_config& c) {
-  std::mt19937_64 bits(o.choice.seed);
-  std::vector<std::uint32_t> ids(o.prompt_tokens);
-  for (auto& id : ids) id = static_cast<std::uint32_t>(bits() % c.vocab);
-  return ids;
 }
 
 /// Text as it comes, or numbers where there is no tokenizer.
@@ -98,7 +92,7 @@ void generate(const generate_arguments& o) {
   if (o.prompt_tokens == 0) ids = o.prompt_ids(tokens.emplace(o.model));
   const auto made = stored ? o.load_stored() : o.load(names);
   const transformer& m = made->work.model;
-  if (!tokens) ids = random_ids(o, m.config);
+  if (!tokens) ids = random_ids(o.prompt_tokens, m.config.vocab, o.choice.seed);
 
   generation_options how;
   how.new_tokens = o.new_tokens;
@@ -127,13 +121,15 @@ void add_generate(CLI::App& app) {
   auto* command = app.add_subcommand("generate", "Continue a prompt under a quantization scheme");
   command->footer(
       "Writes the new text to standard output as it comes, and at the end a line of speeds and "
-      "sizes to standard\nerror. The likeliest token is taken unless there is a --temperature; the "
-      "same seed gives the same text, on\nany number of threads. Ends at the model's end of text. "
-      "Schemes are those of zp-lab perplexity; with a\nscale \"per tensor\", w8a8-dynamic has one "
-      "for the prompt and one for each new token. A checkpoint of zp-lab quantize runs under its "
-      "own "
-      "scheme.\nWith --prompt-tokens, for speed tests without a "
-      "tokenizer, ids are written instead of text, and nothing ends early.\n"
+      "sizes to standard\n"
+      "error. The likeliest token is taken unless there is a --temperature; the same seed gives "
+      "the same text, on\n"
+      "any number of threads. Ends at the model's end of text. Schemes are those of zp-lab "
+      "perplexity; with a\n"
+      "scale \"per tensor\", w8a8-dynamic has one for the prompt and one for each new token. A "
+      "checkpoint of zp-lab quantize runs under its own scheme.\n"
+      "With --prompt-tokens, for speed tests without a tokenizer, ids are written instead of "
+      "text, and nothing ends early.\n"
       "Example: zp-lab generate --model gpt2 --prompt \"The river\" --scheme w8a8-dynamic-token");
   auto o = std::make_shared<generate_arguments>();
   auto* prompt = o->add_to(*command);

@@ -51,12 +51,12 @@ void add_merge(CLI::App& app) {
       "merge", "Put shards of zp-lab perplexity or diagnose together, to the bits of one run");
   command->footer(
       "Takes all N shards of a run, in any order, and writes what zp-lab perplexity without "
-      "--shard "
-      "does. Loss, delta,\nstandard error, KL and top-1 have the bits of the single run whatever "
-      "N; "
-      "seconds are added up. Of\nzp-lab diagnose --sensitivity it is the table of sensitivities. "
-      "Shards of another\nmodel, text, protocol or list of schemes, a shard "
-      "that is missing or there twice, and a file that was changed are refused.\n"
+      "--shard does. Loss, delta,\n"
+      "standard error, KL and top-1 have the bits of the single run whatever N; seconds are "
+      "added up. Of\n"
+      "zp-lab diagnose --sensitivity it is the table of sensitivities. Shards of another\n"
+      "model, text, protocol or list of schemes, a shard that is missing or there twice, and a "
+      "file that was changed are refused.\n"
       "Example: zp-lab merge shard-*.json --json whole.json");
   auto o = std::make_shared<merge_arguments>();
   command->add_option("files", o->files, "What --shard wrote")->required()->type_name("FILE");

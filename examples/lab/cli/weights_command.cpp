@@ -42,9 +42,9 @@ void add_weights(CLI::App& app) {
       app.add_subcommand("weights", "Compare schemes by what they do to the weights alone");
   command->footer(
       "Matrices: root mean square; largest |w| over it; kurtosis (3 is normal); largest over "
-      "median "
-      "output channel.\nSchemes: bits a weight in a file, scales included; SQNR over all matrices; "
-      "the matrix that comes off worst.\n"
+      "median output channel.\n"
+      "Schemes: bits a weight in a file, scales included; SQNR over all matrices; the matrix "
+      "that comes off worst.\n"
       "Example: zp-lab weights gpt2/model.safetensors --tensors attn --schemes "
       "w8,w4-g32,w4-channel");
   auto o = std::make_shared<weights_arguments>();

@@ -4,6 +4,7 @@
 #include <lab/io/text.hpp>
 
 #include <algorithm>
+#include <random>
 
 namespace lab {
 
@@ -40,6 +41,13 @@ std::vector<window> cut(window_rule rule, std::size_t tokens, std::size_t size,
 
 std::string ids_hash(std::span<const std::uint32_t> ids) {
   return text_hash({reinterpret_cast<const char*>(ids.data()), ids.size() * sizeof(ids[0])});
+}
+
+std::vector<std::uint32_t> random_ids(std::size_t count, std::size_t vocab, std::uint64_t seed) {
+  std::mt19937_64 bits(seed);
+  std::vector<std::uint32_t> ids(count);
+  for (auto& id : ids) id = static_cast<std::uint32_t>(bits() % vocab);
+  return ids;
 }
 
 }  // namespace lab

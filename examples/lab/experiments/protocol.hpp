@@ -50,4 +50,8 @@ struct protocol {
 /// FNV-1a 64 of ids as little-endian uint32, in 16 hexadecimal digits.
 [[nodiscard]] std::string ids_hash(std::span<const std::uint32_t> ids);
 
+/// Ids below vocab, as likely each, for what needs numbers and no text. 0 < vocab.
+[[nodiscard]] std::vector<std::uint32_t> random_ids(std::size_t count, std::size_t vocab,
+                                                    std::uint64_t seed);
+
 }  // namespace lab

@@ -61,9 +61,10 @@ struct named_shard {
   std::string name;
   shard_file file;
 };
-/// The studies of the run, complete, that the shards, in any order, are all parts of. `seconds` are added up. Throws
-/// input_error when they differ in anything that a result depends on (model, text, protocol, schemes,
-/// calibration, float kernels), and when one is missing or there twice.
+/// The studies of the run, complete, that the shards, in any order, are all parts of; `seconds` are
+/// added up, the integer kernel is that of the first. Throws input_error when they differ in anything
+/// that a result depends on (model, text, protocol, schemes, calibration, float kernels), and when one
+/// is missing or there twice.
 [[nodiscard]] std::vector<shard_study> merge_shards(std::vector<named_shard> shards);
 
 }  // namespace lab

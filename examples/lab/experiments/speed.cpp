@@ -1,5 +1,6 @@
 // Rounds of prefills, a decoded text, and a read of as many bytes.
 #include <lab/experiments/generation.hpp>
+#include <lab/experiments/protocol.hpp>
 #include <lab/experiments/quantile.hpp>
 #include <lab/experiments/read_speed.hpp>
 #include <lab/experiments/speed.hpp>
@@ -22,13 +23,6 @@ struct timings {
   std::uint64_t cache_bytes = 0;
 };
 
-std::vector<std::uint32_t> some_ids(std::size_t count, std::size_t vocab) {
-  std::mt19937_64 bits(1);
-  std::vector<std::uint32_t> ids(count);
-  for (auto& id : ids) id = static_cast<std::uint32_t>(bits() % vocab);
-  return ids;
-}
-
 class race {
  public:
   race(const transformer& model, const std::vector<scheme_layers>& schemes, const speed_plan& plan,
@@ -37,7 +31,7 @@ class race {
         schemes_(schemes),
         plan_(plan),
         threads_(threads),
-        ids_(some_ids(std::max(plan.prompt, plan.prefills.back()), model.config.vocab)),
+        ids_(random_ids(std::max(plan.prompt, plan.prefills.back()), model.config.vocab, 1)),
         timings_(schemes.size()) {
     std::uint64_t most = 0;
     for (const scheme_layers& s : schemes) most = std::max(most, read_bytes(s));

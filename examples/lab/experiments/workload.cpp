@@ -9,7 +9,6 @@
 #include <zeropoint/kernels/registry.hpp>
 
 #include <algorithm>
-#include <random>
 
 namespace lab {
 
@@ -38,9 +37,7 @@ bool has_tokenizer(const std::filesystem::path& folder) {
 void see_random_ids(workload& w) {
   const std::size_t size =
       std::max<std::size_t>(2, std::min<std::size_t>(128, w.model.config.positions));
-  std::mt19937_64 bits(1);
-  w.seen.resize(size);
-  for (auto& id : w.seen) id = static_cast<std::uint32_t>(bits() % w.model.config.vocab);
+  w.seen = random_ids(size, w.model.config.vocab, 1);
   w.seen_windows = cut(window_rule::chunk, size, size, size);
 }
 

@@ -96,12 +96,11 @@ ZP_ISA inline void damage_row(const damage_job& j) {
   j.sums->underflow = underflow;
 }
 
-ZP_ISA inline void damage(const damage_job& j) {
-  if (j.divide) {
-    j.is_signed ? damage_row<true, true>(j) : damage_row<true, false>(j);
-  } else {
-    j.is_signed ? damage_row<false, true>(j) : damage_row<false, false>(j);
-  }
+inline void damage(const damage_job& j) {
+  constexpr void (*of[2][2])(const damage_job&) = {
+      {damage_row<false, false>, damage_row<false, true>},
+      {damage_row<true, false>, damage_row<true, true>}};
+  of[j.divide][j.is_signed](j);
 }
 
 }  // namespace kernels::rows_avx512

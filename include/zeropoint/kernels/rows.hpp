@@ -3,7 +3,7 @@
 // gives (quantizer, dequantize), at every length and alignment, and touches nothing outside its row.
 //
 //   rows_avx512.hpp, rows_avx2.hpp     the two sets of loops there are
-//   rows()                             the one for this processor, or null: stay with the baseline
+//   rows() of row_registry.hpp         the one for this processor, or null: stay with the baseline
 //
 // The environment variable ZP_KERNEL lowers these with the multiplication: "avx2" keeps 512-bit
 // registers out of both, "scalar" gives the baseline loop.
@@ -95,6 +95,11 @@ struct dequantize_job {
 /// Smallest and largest finite value; {+inf, -inf} when there is none.
 struct float_range {
   float min = 0, max = 0;
+  /// No end is an infinity that was met; {+inf, -inf}, nothing met but NaN, is as good.
+  [[nodiscard]] constexpr bool is_of_finite_values() const noexcept {
+    constexpr float most = std::numeric_limits<float>::max();
+    return min > max || (min >= -most && max <= most);
+  }
 };
 
 /// The row loops of one instruction set.

@@ -97,9 +97,7 @@ ZP_ISA inline float_range min_max_numbers(const float* x, std::size_t n, bool on
 
 ZP_ISA inline float_range min_max(const float* x, std::size_t n) {
   const float_range r = min_max_numbers(x, n, false);
-  constexpr float most = std::bit_cast<float>(largest_finite);
-  const bool none = r.min > r.max;  // NaN at most
-  return none || (r.min >= -most && r.max <= most) ? r : min_max_numbers(x, n, true);
+  return r.is_of_finite_values() ? r : min_max_numbers(x, n, true);
 }
 
 /// 32 int16 steps, in the order that vpackssdw leaves them.
@@ -222,12 +220,11 @@ ZP_ISA inline void quantize_row(const quantize_job& j) {
   std::memcpy(to + i, codes, j.n - i);
 }
 
-ZP_ISA inline void quantize(const quantize_job& j) {
-  if (j.divide) {
-    j.events == nullptr ? quantize_row<true, false>(j) : quantize_row<true, true>(j);
-  } else {
-    j.events == nullptr ? quantize_row<false, false>(j) : quantize_row<false, true>(j);
-  }
+inline void quantize(const quantize_job& j) {
+  constexpr void (*of[2][2])(const quantize_job&) = {
+      {quantize_row<false, false>, quantize_row<false, true>},
+      {quantize_row<true, false>, quantize_row<true, true>}};
+  of[j.divide][j.events != nullptr](j);
 }
 
 /// The eight codes in the low half of q as values.

@@ -83,12 +83,10 @@ ZP_ISA ZP_ALWAYS_INLINE float_range range_of(const float* x, std::size_t n) {
 
 ZP_ISA inline float_range min_max(const float* x, std::size_t n) {
   const float_range r = range_of<false>(x, n);
-  constexpr float most = std::bit_cast<float>(largest_finite);
-  const bool none = r.min > r.max;  // NaN at most
-  return none || (r.min >= -most && r.max <= most) ? r : range_of<true>(x, n);
+  return r.is_of_finite_values() ? r : range_of<true>(x, n);
 }
 
-/// Four vectors of int32 as 64 int16: the dwords of a block of 16 columns lie in lane order.
+/// 64 int16 steps, in the order that vpackssdw leaves them; constants::order undoes it.
 struct packed_steps {
   __m512i low, high;
 };
@@ -198,12 +196,11 @@ ZP_ISA inline void quantize_row(const quantize_job& j) {
   }
 }
 
-ZP_ISA inline void quantize(const quantize_job& j) {
-  if (j.divide) {
-    j.events == nullptr ? quantize_row<true, false>(j) : quantize_row<true, true>(j);
-  } else {
-    j.events == nullptr ? quantize_row<false, false>(j) : quantize_row<false, true>(j);
-  }
+inline void quantize(const quantize_job& j) {
+  constexpr void (*of[2][2])(const quantize_job&) = {
+      {quantize_row<false, false>, quantize_row<false, true>},
+      {quantize_row<true, false>, quantize_row<true, true>}};
+  of[j.divide][j.events != nullptr](j);
 }
 
 template <bool Signed>

@@ -154,13 +154,18 @@ class weight_only_linear : public linear_base {
       job.zero = zeros_.data() + first * groups() * width;
       job.sum = sum;
       panel_->row(job);
-      for (std::size_t p = 0; p < job.panels; ++p) finish(first + p, sum + p * width, y.data());
+      for (std::size_t p = 0; p < job.panels; ++p) finish(first + p, sum + p * width, y);
     });
   }
-  /// Sums of one row of panel p plus the bias, to their places in row y.
-  void finish(std::size_t p, const float* sum, float* y) const {
+  /// Sums [rows of y][width] of panel p plus the bias, to their places in y.
+  void finish(std::size_t p, const float* sum, matrix_view<float> y) const {
     const std::size_t column = p * width, count = std::min(width, out() - column);
-    for (std::size_t j = 0; j < count; ++j) y[column + j] = sum[j] + bias_at(column + j);
+    float b[width] = {};
+    for (std::size_t j = 0; j < count; ++j) b[j] = bias_at(column + j);
+    for (std::size_t i = 0; i < y.rows(); ++i) {
+      float* to = y.data() + i * y.stride() + column;
+      for (std::size_t j = 0; j < count; ++j) to[j] = sum[i * width + j] + b[j];
+    }
   }
 
   void multiply_panel(std::size_t p, matrix_view<const float> x, matrix_view<float> y) const {
@@ -172,9 +177,7 @@ class weight_only_linear : public linear_base {
       expand(p, first, depth, w);
       panel_->multiply(depth, x.rows(), x.data() + first, x.stride(), w, sum);
     }
-    for (std::size_t i = 0; i < y.rows(); ++i) {
-      finish(p, sum + i * width, y.data() + i * y.stride());
-    }
+    finish(p, sum, y);
   }
 
   const kernels::kernel* kernel_;
