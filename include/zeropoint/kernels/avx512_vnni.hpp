@@ -31,13 +31,13 @@ namespace kernels::avx512_vnni {
 /// What a tile asks memory for while it runs. Packed weights that exceed the second-level cache
 /// arrive late otherwise, and the more evenly they are asked for, the less they disturb.
 enum class fetch {
-  bursts,   ///< `lines` lines from `at`, in as many bursts as the tile has rows
+  steady,   ///< one line per 16 k
   cursors,  ///< one line per cursor and 4 k; as many cursors as the tile has vectors, `gap` apart
 };
 struct fetch_plan {
-  const std::int8_t* at = nullptr;
-  std::size_t lines = 0;          // bursts
-  std::size_t gap = 0, step = 0;  // cursors: bytes between them, bytes they move per 4 k
+  const std::int8_t* at = nullptr;  ///< a line; never null: asking for page 0 costs a page walk
+  std::size_t step = 0;             ///< bytes that `at` moves each time
+  std::size_t gap = 0;              ///< bytes between cursors
 };
 
 /// The outer products of the job on a finished tile, in memory: the rare case of zero points per row
@@ -119,14 +119,23 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
                          _mm512_loadu_ps(job.bias + 16 * V))),
      ...);
   }
-  /// Fetches the output lines of one row for writing and a burst of what comes next. Row by row, in
-  /// between the sums: all at once they would fill the queue that the loads of b need.
-  ZP_ISA ZP_ALWAYS_INLINE static void touch(const char* out, fetch_plan& soon) {
+  /// Fetches the output lines of one row for writing. Row by row, in between the sums: all at once
+  /// they would fill the queue that the loads of b need.
+  ZP_ISA ZP_ALWAYS_INLINE static void touch(const char* out) {
     ((__builtin_prefetch(out + 64 * V, 1, 3)), ...);
     __builtin_prefetch(out + 64 * vectors - 1, 1, 3);
-    if constexpr (Fetch == fetch::bursts) {
-      for (std::size_t i = 0; i < soon.lines; ++i, soon.at += 64) __builtin_prefetch(soon.at, 0, 2);
+  }
+  /// 16 k.
+  ZP_ISA ZP_ALWAYS_INLINE static void step(sums (&acc)[chains], const row_bases& a,
+                                           const std::int8_t* b, fetch_plan& soon) {
+    if constexpr (Fetch == fetch::steady) {
+      __builtin_prefetch(soon.at, 0, 2);
+      soon.at += soon.step;
     }
+    group(acc[0], a, 0, b, soon);
+    group(acc[1 % chains], a, 4, b + group_bytes, soon);
+    group(acc[2 % chains], a, 8, b + 2 * group_bytes, soon);
+    group(acc[3 % chains], a, 12, b + 3 * group_bytes, soon);
   }
 
   /// Rows first .. first + rows of the job.
@@ -142,20 +151,17 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
     (fill_row(acc[0][R], job.start), ...);
     for (std::size_t s = 1; s < chains; ++s) clear(acc[s]);
 
-    const std::size_t steps = job.k / 16, segment = (steps + rows - 1) / rows;
-    soon.lines = (soon.lines + rows - 1) / rows;
-    const std::int8_t* const last = b + steps * 4 * group_bytes;
-    for (std::size_t r = 0; r < rows; ++r, out += job.stride * sizeof(std::int32_t)) {
-      touch(out, soon);
-      const std::int8_t* end = b + segment * 4 * group_bytes;
-      if (end > last) end = last;
-      for (; b != end; b += 4 * group_bytes, a.advance(16)) {
-        group(acc[0], a, 0, b, soon);
-        group(acc[1 % chains], a, 4, b + group_bytes, soon);
-        group(acc[2 % chains], a, 8, b + 2 * group_bytes, soon);
-        group(acc[3 % chains], a, 12, b + 3 * group_bytes, soon);
-      }
+    // The first steps also fetch the output, a row each: a loop of its own, without which every row
+    // would end an inner loop, and the ends of short loops are what branch prediction gets wrong.
+    constexpr std::size_t step_bytes = 4 * group_bytes;
+    const std::size_t steps = job.k / 16;
+    const std::int8_t* const touched = b + (steps < rows ? steps : rows) * step_bytes;
+    const std::int8_t* const last = b + steps * step_bytes;
+    for (; b != touched; b += step_bytes, a.advance(16), out += job.stride * sizeof(std::int32_t)) {
+      touch(out);
+      step(acc, a, b, soon);
     }
+    for (; b != last; b += step_bytes, a.advance(16)) step(acc, a, b, soon);
     for (std::size_t k = 16 * steps; k < job.k; k += 4, b += group_bytes, a.advance(4)) {
       group(acc[0], a, 0, b, soon);
     }
@@ -188,24 +194,25 @@ using tile_fn = void (*)(const panel_job&, std::size_t first, const fetch_plan&)
 template <std::size_t Vectors, std::size_t... R>
 inline void multiply_rows(const panel_job& job, std::index_sequence<R...>) {
   using columns = std::make_index_sequence<Vectors>;
-  static constexpr tile_fn bursts[] = {
-      &tile<std::make_index_sequence<R + 1>, columns, fetch::bursts>::run...};
+  static constexpr tile_fn steady[] = {
+      &tile<std::make_index_sequence<R + 1>, columns, fetch::steady>::run...};
   static constexpr tile_fn cursors[] = {&tile < std::make_index_sequence<R + 1>, columns,
-                                        R == 0 ? fetch::bursts : fetch::cursors > ::run...};
+                                        R == 0 ? fetch::steady : fetch::cursors > ::run...};
   constexpr std::size_t far = 400 * 1024;  // a panel this long would push itself out of the L2
   const row_blocks blocks(job.m, sizeof...(R));
   const std::size_t tiles = blocks.count, bytes = 16 * Vectors * job.k, share = bytes / tiles;
   const bool wanted = job.next != nullptr && job.m > 1, lone = tiles == 1 || bytes > far;
   for (std::size_t i = 0, first = 0; i < tiles; first += blocks.height(i++)) {
-    const tile_fn* of_height = bursts;
-    fetch_plan soon;
+    const tile_fn* of_height = steady;
+    fetch_plan soon{job.b, 0, 0};
     if (wanted && lone && i == 0) {
       of_height = cursors;
-      soon.at = job.b + 8192, soon.gap = 64, soon.step = 64 * Vectors;
-    } else if (wanted && !lone) {
-      soon.at = job.next + i * share, soon.lines = share / 64 + 1;
-      soon.gap = share / Vectors, soon.step = 64 / tiles + 1;
-      if (tiles < 8) of_height = cursors;
+      soon = {job.b + 8192, 64 * Vectors, 64};
+    } else if (wanted && !lone && tiles < 8) {
+      of_height = cursors;
+      soon = {job.next + i * share, 64 / tiles + 1, share / Vectors};
+    } else if (wanted && !lone) {  // every other line may do: lines come in pairs
+      soon = {job.next + i * share, (share / (job.k / 16 + 1) + 63) / 64 * 64, 0};
     }
     of_height[blocks.height(i) - 1](job, first, soon);
   }
