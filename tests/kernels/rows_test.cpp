@@ -196,6 +196,14 @@ TEST_CASE("quantize: every length, between two guard pages") {
   }
 }
 
+TEST_CASE("quantize: a row long enough to overflow 16-bit counters, all of it clipped") {
+  for (const float value : {3.0f, -3.0f}) {  // two counts a block in every lane
+    const std::vector<float> x(std::size_t{64} * 35'000 + 5, value);
+    for (const loops* l : loops_here())
+      compare<zp::rounding<>>(*l, x, {0.01f, 0, -127, 127}, false);
+  }
+}
+
 TEST_CASE("ranges and values: every length, between two guard pages, any garbage") {
   const auto seed = test::seed(63);
   INFO(test::seed_text(seed));

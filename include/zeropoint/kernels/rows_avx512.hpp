@@ -86,37 +86,23 @@ ZP_ISA inline float_range min_max(const float* x, std::size_t n) {
   return r.is_of_finite_values() ? r : range_of<true>(x, n);
 }
 
-/// 64 int16 steps, in the order that vpackssdw leaves them; constants::order undoes it.
+/// 64 int16 steps, in the order that vpackssdw leaves them; code_bytes::of undoes it.
 struct packed_steps {
   __m512i low, high;
 };
 
-/// What the steps of 64 values need in registers.
-struct constants {
-  __m512 factor, scale, inverse, low, high;
-  __m512i zero_point, least, most, order;
-
-  ZP_ISA ZP_ALWAYS_INLINE explicit constants(const quantize_job& j)
-      : factor(_mm512_set1_ps(j.fast_factor())),
-        scale(_mm512_set1_ps(j.scale)),
-        inverse(_mm512_set1_ps(j.inverse)),
-        low(_mm512_set1_ps(static_cast<float>(j.low))),
-        high(_mm512_set1_ps(static_cast<float>(j.high))),
-        zero_point(_mm512_set1_epi16(static_cast<short>(j.zero_point))),
-        least(_mm512_set1_epi16(static_cast<short>(j.low))),
-        most(_mm512_set1_epi16(static_cast<short>(j.high))),
-        order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
-};
-
-/// Up to 64 steps as the definition has them; adds to `events`.
+/// Up to 64 steps, clamped, as the definition has them; adds to `events` when Count.
 template <bool Divide, bool Count>
-ZP_ISA ZP_NOINLINE packed_steps exact_steps(const float* x, std::size_t n, const constants& c,
-                                            range_events* events) {
+ZP_ISA ZP_NOINLINE packed_steps exact_steps(const float* x, std::size_t n, const quantize_job& j,
+                                            range_events& events) {
+  const __m512 scale = _mm512_set1_ps(Divide ? j.scale : j.inverse);
+  const __m512 low = _mm512_set1_ps(static_cast<float>(j.low));
+  const __m512 high = _mm512_set1_ps(static_cast<float>(j.high));
   __m512i steps[4];
   for (std::size_t v = 0; v < 4; ++v) {
     const __mmask16 live = 16 * v < n ? first_lanes(n - 16 * v) : __mmask16{0};
     const __m512 value = _mm512_maskz_loadu_ps(live, x + 16 * v);
-    const __m512 t = Divide ? _mm512_div_ps(value, c.scale) : _mm512_mul_ps(value, c.inverse);
+    const __m512 t = Divide ? _mm512_div_ps(value, scale) : _mm512_mul_ps(value, scale);
     const __mmask16 number = _mm512_cmp_ps_mask(t, t, _CMP_ORD_Q);
     if constexpr (Count) {
       const __mmask16 nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
@@ -124,83 +110,134 @@ ZP_ISA ZP_NOINLINE packed_steps exact_steps(const float* x, std::size_t n, const
           _mm512_cmple_epi32_mask(magnitude(value), _mm512_set1_epi32(largest_finite));
       const __m512 rounded = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
       const auto count = [](__mmask16 m) { return static_cast<unsigned>(std::popcount(m)); };
-      events->nan += count(nan);
-      events->infinite += count(static_cast<__mmask16>(~(nan | finite)));
-      events->low += count(_mm512_mask_cmp_ps_mask(finite, rounded, c.low, _CMP_LT_OQ));
-      events->high += count(_mm512_mask_cmp_ps_mask(finite, rounded, c.high, _CMP_GT_OQ));
+      events.nan += count(nan);
+      events.infinite += count(static_cast<__mmask16>(~(nan | finite)));
+      events.low += count(_mm512_mask_cmp_ps_mask(finite, rounded, low, _CMP_LT_OQ));
+      events.high += count(_mm512_mask_cmp_ps_mask(finite, rounded, high, _CMP_GT_OQ));
     }
-    const __m512 inside = _mm512_min_ps(_mm512_maskz_max_ps(number, t, c.low), c.high);
+    const __m512 inside = _mm512_min_ps(_mm512_maskz_max_ps(number, t, low), high);
     steps[v] = _mm512_cvtps_epi32(inside);
   }
   return {_mm512_packs_epi32(steps[0], steps[1]), _mm512_packs_epi32(steps[2], steps[3])};
 }
 
-/// 64 steps without a division; false where exact_steps has to be asked (rows.hpp).
+/// 64 steps without a division, not clamped; false where exact_steps has to be asked (rows.hpp). An
+/// overflow, -2^31, has the low bits of a tie; without them it is seen after the packing.
 template <bool Divide>
-ZP_ISA ZP_ALWAYS_INLINE bool fast_steps(const float* x, const constants& c, packed_steps& out) {
+ZP_ISA ZP_ALWAYS_INLINE bool fast_steps(const float* x, __m512 factor, packed_steps& out) {
   __m512i v[4];
   __mmask16 sure = 0xffff;  // no tie in any of the four vectors
+#pragma GCC unroll 4
   for (std::size_t k = 0; k < 4; ++k) {
     const __m512 value = _mm512_loadu_ps(x + 16 * k);
     if constexpr (Divide) {
-      v[k] = _mm512_cvtps_epi32(_mm512_fmadd_ps(value, c.factor, _mm512_set1_ps(rounding_offset)));
+      v[k] = _mm512_cvtps_epi32(_mm512_fmadd_ps(value, factor, _mm512_set1_ps(rounding_offset)));
       sure = _mm512_mask_test_epi32_mask(sure, v[k], _mm512_set1_epi32(near_tie));
       v[k] = _mm512_srai_epi32(v[k], fraction_bits);
     } else {
-      v[k] = _mm512_cvtps_epi32(_mm512_mul_ps(value, c.factor));
+      v[k] = _mm512_cvtps_epi32(_mm512_mul_ps(value, factor));
     }
   }
   out = {_mm512_packs_epi32(v[0], v[1]), _mm512_packs_epi32(v[2], v[3])};
+  if constexpr (Divide) return sure == 0xffff;
   const __m512i overflow = _mm512_set1_epi16(-32768);
-  const __mmask32 held = _mm512_mask_cmpneq_epi16_mask(_mm512_cmpneq_epi16_mask(out.low, overflow),
-                                                       out.high, overflow);
-  return sure == 0xffff && held == 0xffffffff;
+  return _mm512_mask_cmpneq_epi16_mask(_mm512_cmpneq_epi16_mask(out.low, overflow), out.high,
+                                       overflow) == 0xffffffff;
 }
 
-template <bool Count>
-ZP_ISA ZP_ALWAYS_INLINE void clamp(packed_steps& s, const constants& c, range_events* events) {
-  if constexpr (Count) {
-    const __mmask32 below[2] = {_mm512_cmplt_epi16_mask(s.low, c.least),
-                                _mm512_cmplt_epi16_mask(s.high, c.least)};
-    const __mmask32 above[2] = {_mm512_cmpgt_epi16_mask(s.low, c.most),
-                                _mm512_cmpgt_epi16_mask(s.high, c.most)};
-    events->low += static_cast<unsigned>(std::popcount(below[0]) + std::popcount(below[1]));
-    events->high += static_cast<unsigned>(std::popcount(above[0]) + std::popcount(above[1]));
+/// From steps to clamped codes. Sums and packing saturate, so a step beyond the grid is still beyond
+/// the grid, or at its end, when it is a byte: one clamp of 64 bytes.
+template <bool Signed>
+struct code_bytes {
+  __m512i zero_point, least, most, order;
+
+  ZP_ISA ZP_ALWAYS_INLINE explicit code_bytes(const quantize_job& j)
+      : zero_point(_mm512_set1_epi16(static_cast<short>(j.zero_point))),
+        least(_mm512_set1_epi8(static_cast<char>(j.low + j.zero_point))),
+        most(_mm512_set1_epi8(static_cast<char>(j.high + j.zero_point))),
+        order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
+
+  ZP_ISA ZP_ALWAYS_INLINE __m512i of(const packed_steps& s) const {
+    const __m512i low = _mm512_adds_epi16(s.low, zero_point);
+    const __m512i high = _mm512_adds_epi16(s.high, zero_point);
+    if constexpr (Signed) {
+      const __m512i codes = _mm512_packs_epi16(low, high);
+      return _mm512_permutexvar_epi32(order, _mm512_min_epi8(_mm512_max_epi8(codes, least), most));
+    } else {
+      const __m512i codes = _mm512_packus_epi16(low, high);
+      return _mm512_permutexvar_epi32(order, _mm512_min_epu8(_mm512_max_epu8(codes, least), most));
+    }
   }
-  s.low = _mm512_min_epi16(_mm512_max_epi16(s.low, c.least), c.most);
-  s.high = _mm512_min_epi16(_mm512_max_epi16(s.high, c.least), c.most);
-}
+};
 
-template <bool Divide, bool Count>
+/// Counts of clamped steps in 16-bit lanes: masks that went to general registers, and populations of
+/// bits, would take more instructions than the codes do.
+struct clamp_counter {
+  static constexpr std::size_t most_blocks = 32767;  ///< of 64 steps, two in every lane
+  __m512i below, above;
+
+  ZP_ISA ZP_ALWAYS_INLINE clamp_counter()
+      : below(_mm512_setzero_si512()), above(_mm512_setzero_si512()) {}
+  ZP_ISA ZP_ALWAYS_INLINE void see(__m512i steps, __m512i least, __m512i most) {
+    const __m512i one = _mm512_set1_epi16(1);
+    below = _mm512_mask_add_epi16(below, _mm512_cmplt_epi16_mask(steps, least), below, one);
+    above = _mm512_mask_add_epi16(above, _mm512_cmpgt_epi16_mask(steps, most), above, one);
+  }
+  ZP_ISA ZP_ALWAYS_INLINE static unsigned total(__m512i lanes) {
+    const __m512i even = _mm512_and_si512(lanes, _mm512_set1_epi32(0xffff));
+    return static_cast<unsigned>(
+        _mm512_reduce_add_epi32(_mm512_add_epi32(even, _mm512_srli_epi32(lanes, 16))));
+  }
+  ZP_ISA ZP_ALWAYS_INLINE void add_to(range_events& events) const {
+    events.low += total(below), events.high += total(above);
+  }
+};
+
+template <bool Divide, bool Count, bool Signed>
 ZP_ISA inline void quantize_row(const quantize_job& j) {
-  const constants c(j);
+  const __m512 factor = _mm512_set1_ps(j.fast_factor());
+  const __m512i least = _mm512_set1_epi16(static_cast<short>(j.low));
+  const __m512i most = _mm512_set1_epi16(static_cast<short>(j.high));
+  const code_bytes<Signed> codes(j);
+  const float* x = j.x;
   auto* to = static_cast<std::uint8_t*>(j.codes);
-  range_events* const events = j.events;
-  for (std::size_t i = 0; i < j.n; i += 64) {
-    const std::size_t left = j.n - i;
-    packed_steps s;
-    if (left >= 64 && fast_steps<Divide>(j.x + i, c, s)) {
-      clamp<Count>(s, c, events);
-    } else {
-      s = exact_steps<Divide, Count>(j.x + i, left, c, events);
+  range_events events;  // a local: the codes, bytes, may alias those of the job
+  for (std::size_t blocks = j.n / 64; blocks != 0;) {
+    const std::size_t some =
+        blocks < clamp_counter::most_blocks ? blocks : clamp_counter::most_blocks;
+    blocks -= some;
+    clamp_counter clamped;
+    for (const float* const end = x + 64 * some; x != end; x += 64, to += 64) {
+      packed_steps s;
+      if (fast_steps<Divide>(x, factor, s)) {
+        if constexpr (Count) {
+          clamped.see(s.low, least, most);
+          clamped.see(s.high, least, most);
+        }
+      } else {
+        s = exact_steps<Divide, Count>(x, 64, j, events);
+      }
+      _mm512_storeu_si512(to, codes.of(s));
     }
-    const __m512i low = _mm512_add_epi16(s.low, c.zero_point);
-    const __m512i high = _mm512_add_epi16(s.high, c.zero_point);
-    const __m512i bytes = _mm512_permutexvar_epi32(
-        c.order, j.is_signed ? _mm512_packs_epi16(low, high) : _mm512_packus_epi16(low, high));
-    if (left >= 64) {
-      _mm512_storeu_si512(to + i, bytes);
-    } else {
-      _mm512_mask_storeu_epi8(to + i, (__mmask64{1} << left) - 1, bytes);
-    }
+    if constexpr (Count) clamped.add_to(events);
+  }
+  if (const std::size_t tail = j.n % 64; tail != 0) {
+    const packed_steps s = exact_steps<Divide, Count>(x, tail, j, events);
+    _mm512_mask_storeu_epi8(to, (__mmask64{1} << tail) - 1, codes.of(s));
+  }
+  if constexpr (Count) {
+    j.events->low += events.low, j.events->high += events.high;
+    j.events->nan += events.nan, j.events->infinite += events.infinite;
   }
 }
 
 inline void quantize(const quantize_job& j) {
-  constexpr void (*of[2][2])(const quantize_job&) = {
-      {quantize_row<false, false>, quantize_row<false, true>},
-      {quantize_row<true, false>, quantize_row<true, true>}};
-  of[j.divide][j.events != nullptr](j);
+  constexpr void (*of[2][2][2])(const quantize_job&) = {
+      {{quantize_row<false, false, false>, quantize_row<false, false, true>},
+       {quantize_row<false, true, false>, quantize_row<false, true, true>}},
+      {{quantize_row<true, false, false>, quantize_row<true, false, true>},
+       {quantize_row<true, true, false>, quantize_row<true, true, true>}}};
+  of[j.divide][j.events != nullptr][j.is_signed](j);
 }
 
 template <bool Signed>
