@@ -47,6 +47,12 @@ inline output output_of(const std::string& name) {
   std::exit(2);
 }
 
+/// Weights of `bytes` bytes come from memory when as many copies take turns: no cache holds them all.
+inline constexpr std::size_t cold_bytes = 192u << 20;
+constexpr std::size_t cold_copies(std::size_t bytes) {
+  return cold_bytes / bytes + 1;
+}
+
 /// One product with everything it needs; cold weights are several copies.
 class product {
  public:
@@ -107,10 +113,9 @@ class product {
   [[nodiscard]] std::size_t footprint() const { return copies() == 1 ? bytes() : cold_bytes; }
 
  private:
-  static constexpr std::size_t cold_bytes = 192u << 20;
   zp::matrix_view<float> y() { return {float_out_.data(), m_, shape_.n}; }
   static std::size_t copies_for(bool cold, std::size_t bytes) {
-    return cold ? cold_bytes / bytes + 1 : 1;
+    return cold ? cold_copies(bytes) : 1;
   }
   std::size_t m_;
   shape shape_;

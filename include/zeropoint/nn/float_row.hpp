@@ -37,7 +37,7 @@ struct row_job {
   const float* x = nullptr;                     ///< [in]
   const std::int8_t* codes = nullptr;           ///< [panels][in][width]
   const float* scale = nullptr;                 ///< [panels][ceil(in / group_size)][width]
-  const float* zero = nullptr;                  ///< as scale
+  const float* zero = nullptr;                  ///< as scale; null: all are 0
   float* sum = nullptr;                         ///< [panels][width]; written
 };
 
@@ -55,7 +55,7 @@ inline void over_row(const row_job& j) {
 
 #if ZP_X86
 namespace avx2 {
-template <std::size_t Panels>
+template <bool Zeros, std::size_t Panels>
 ZP_TARGET("avx2")
 inline void row_panels(const row_job& j, std::size_t panel) {
   typedef float lanes __attribute__((vector_size(32), may_alias));
@@ -73,7 +73,7 @@ inline void row_panels(const row_job& j, std::size_t panel) {
 #pragma GCC unroll 2
         for (std::size_t h = 0; h < 2; ++h) {
           scale[p][h] = reinterpret_cast<const lanes*>(j.scale + at)[h];
-          zero[p][h] = reinterpret_cast<const lanes*>(j.zero + at)[h];
+          if constexpr (Zeros) zero[p][h] = reinterpret_cast<const lanes*>(j.zero + at)[h];
         }
       }
       const std::int8_t* codes = j.codes + (panel * j.in + k) * width;
@@ -84,8 +84,9 @@ inline void row_panels(const row_job& j, std::size_t panel) {
           for (std::size_t h = 0; h < 2; ++h) {
             const __m128i c =
                 _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + p * j.in * width + h * 8));
-            const lanes code = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(c));
-            lanes product = scale[p][h] * (code - zero[p][h]) * j.x[k];
+            lanes code = _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(c));
+            if constexpr (Zeros) code -= zero[p][h];
+            lanes product = scale[p][h] * code * j.x[k];
             ZP_ROUNDED(product);
             acc[p][h] += product;
           }
@@ -106,7 +107,8 @@ inline void row_panels(const row_job& j, std::size_t panel) {
   }
 }
 inline void row(const row_job& j) {
-  over_row<&row_panels<4>, &row_panels<1>>(j);
+  j.zero == nullptr ? over_row<&row_panels<false, 4>, &row_panels<false, 1>>(j)
+                    : over_row<&row_panels<true, 4>, &row_panels<true, 1>>(j);
 }
 }  // namespace avx2
 
@@ -119,7 +121,7 @@ ZP_ALWAYS_INLINE __m512 as_floats(__m128i codes) {
   return _mm512_maskz_cvtepi32_ps(all, _mm512_maskz_cvtepi8_epi32(all, codes));
 }
 
-template <std::size_t Panels>
+template <bool Zeros, std::size_t Panels>
 ZP_TARGET("avx512f")
 inline void row_panels(const row_job& j, std::size_t panel) {
   typedef float lanes __attribute__((vector_size(64), may_alias));
@@ -135,7 +137,7 @@ inline void row_panels(const row_job& j, std::size_t panel) {
       for (std::size_t p = 0; p < Panels; ++p) {
         const std::size_t at = ((panel + p) * groups + group) * width;
         scale[p] = *reinterpret_cast<const lanes*>(j.scale + at);
-        zero[p] = *reinterpret_cast<const lanes*>(j.zero + at);
+        if constexpr (Zeros) zero[p] = *reinterpret_cast<const lanes*>(j.zero + at);
       }
       const std::int8_t* codes = j.codes + (panel * j.in + k) * width;
       for (; k < end; ++k, codes += width) {
@@ -143,8 +145,9 @@ inline void row_panels(const row_job& j, std::size_t panel) {
         for (std::size_t p = 0; p < Panels; ++p) {
           const __m128i c =
               _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes + p * j.in * width));
-          const lanes code = as_floats(c);
-          lanes product = scale[p] * (code - zero[p]) * j.x[k];
+          lanes code = as_floats(c);
+          if constexpr (Zeros) code -= zero[p];
+          lanes product = scale[p] * code * j.x[k];
           ZP_ROUNDED(product);
           acc[p] += product;
         }
@@ -159,7 +162,8 @@ inline void row_panels(const row_job& j, std::size_t panel) {
   }
 }
 inline void row(const row_job& j) {
-  over_row<&row_panels<4>, &row_panels<1>>(j);
+  j.zero == nullptr ? over_row<&row_panels<false, 4>, &row_panels<false, 1>>(j)
+                    : over_row<&row_panels<true, 4>, &row_panels<true, 1>>(j);
 }
 }  // namespace avx512
 #endif

@@ -59,6 +59,7 @@ class weight_only_linear : public linear_base {
         const std::size_t at = (j / width * groups() + g) * width + j % width;
         scales_[at] = p.scale;
         zeros_[at] = static_cast<float>(p.zero_point);
+        affine_ = affine_ || p.zero_point != 0;
       }
     }
   }
@@ -151,7 +152,7 @@ class weight_only_linear : public linear_base {
       job.x = x.data();
       job.codes = codes_.data() + first * in() * width;
       job.scale = scales_.data() + first * groups() * width;
-      job.zero = zeros_.data() + first * groups() * width;
+      job.zero = affine_ ? zeros_.data() + first * groups() * width : nullptr;
       job.sum = sum;
       panel_->row(job);
       for (std::size_t p = 0; p < job.panels; ++p) finish(first + p, sum + p * width, y);
@@ -186,6 +187,7 @@ class weight_only_linear : public linear_base {
   aligned_buffer<std::int8_t> codes_;  ///< [panels][in][width]
   aligned_buffer<float> scales_;       ///< [panels][groups][width]
   aligned_buffer<float> zeros_;        ///< as scales_, zero points as floats
+  bool affine_ = false;                ///< a zero point is not 0
 };
 
 }  // namespace zeropoint::inline ZP_BASELINE
