@@ -54,10 +54,10 @@ float largest_of(std::span<const float> x) {
 TEST_CASE("Decoding with a cache equals a pass over the whole window") {
   const std::string name = GENERATE(from_range(std::begin(models), std::end(models)));
   const std::string scheme = GENERATE("fp32", "f16", "w8", "w4-g4", "w8a8-dynamic-token",
-                                      "w8a8-static", "fp32-kv8", "fp32-attn8", "w8-kv8");
+                                      "w8a8-static", "fp32-kv8", "fp32-attn8", "w8-kv8-head8");
   const fixture f(name, scheme);
   const std::size_t V = f.m.config.vocab;
-  const auto whole = test::logits_of(f.made.form_of(f.m), f.made.layers, f.ids, f.made.attention);
+  const auto whole = test::logits_of(f.m, f.made, f.ids);
   // Float sums in another order. Where activations are rounded to int8, a value that lies between two
   // codes may fall to the other side: that is one step of 1/127 in one channel.
   const bool rounds = test::contains(scheme, "a8") || test::contains(scheme, "kv8") ||
@@ -77,7 +77,8 @@ TEST_CASE("Decoding with a cache equals a pass over the whole window") {
 
 TEST_CASE("Decoding gives the same bits on any number of threads") {
   const std::string name = GENERATE("gpt2_tied", "opt_post_norm", "llama_grouped");
-  const std::string scheme = GENERATE("fp32", "bf16", "w8", "w8a8-dynamic-token-attn8", "w8-kv8");
+  const std::string scheme =
+      GENERATE("fp32", "bf16", "w8", "w8a8-dynamic-token-attn8", "w8-kv8-head8");
   const fixture f(name, scheme);
   const auto one = fed(f, 5, 1);
   for (const std::size_t threads : {2u, 3u, 7u}) {
@@ -90,7 +91,7 @@ TEST_CASE("Smoothed and rotated schemes decode with the form of the model they b
   const std::string name = GENERATE("gpt2_tied", "llama_grouped");
   const std::string scheme = GENERATE("w8a8-dynamic-token-smooth", "w8a8-static-rotate");
   const fixture f(name, scheme);
-  const auto whole = test::logits_of(f.made.form_of(f.m), f.made.layers, f.ids);
+  const auto whole = test::logits_of(f.m, f.made, f.ids);
   const auto logits = fed(f, 4, 2);
   float worst = 0;
   for (std::size_t i = 3 * f.m.config.vocab; i < whole.size(); ++i) {

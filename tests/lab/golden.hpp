@@ -3,6 +3,7 @@
 
 #include "scratch.hpp"
 
+#include <lab/experiments/perplexity.hpp>
 #include <lab/models/load.hpp>
 
 #include <algorithm>
@@ -41,6 +42,18 @@ inline std::vector<float> logits_of(const lab::transformer& m, const lab::linear
 }
 inline std::vector<float> logits_of(const lab::transformer& m, std::span<const std::uint32_t> ids) {
   return logits_of(m, lab::float_linears(m), ids);
+}
+
+/// The same under a scheme, its head included.
+inline std::vector<float> logits_of(const lab::transformer& natural, const lab::scheme_layers& s,
+                                    std::span<const std::uint32_t> ids) {
+  const lab::transformer& m = s.form_of(natural);
+  const std::size_t T = ids.size(), E = m.config.embed_width, V = m.config.vocab;
+  std::vector<float> hidden(T * E), logits(T * V);
+  lab::workspace w(m.config, T);
+  lab::forward(m, s.layers, ids, w, {hidden.data(), T, E}, s.attention);
+  lab::apply_head(m, s, {hidden.data(), T, E}, {logits.data(), T, V});
+  return logits;
 }
 
 /// The largest difference over the largest expected value.

@@ -94,7 +94,7 @@ TEST_CASE("logits of a quantized checkpoint") {
   CHECK(result.code == 0);
   const lab::transformer m = lab::load_model(b.model.path());
   const auto made = lab::make_scheme("w8a8-dynamic", m, {});
-  CHECK(test::read_array<float>(out) == test::logits_of(m, made.layers, ids));
+  CHECK(test::read_array<float>(out) == test::logits_of(m, made, ids));
 }
 
 TEST_CASE("the model card says what was done and measured") {

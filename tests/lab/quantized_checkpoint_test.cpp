@@ -77,7 +77,8 @@ TEST_CASE("a checkpoint read again computes the same bits") {
     const auto ids = test::golden_ids(model);
     for (const char* scheme :
          {"w8", "w4-g32", "w4-g64", "w4-g128", "w8a8-dynamic", "w8a8-dynamic-token", "w8a8-static",
-          "w8a8-static-mse", "w4-g8-affine", "w8-affine", "w5-tensor", "w3-gptq", "w8-attn8"}) {
+          "w8a8-static-mse", "w4-g8-affine", "w8-affine", "w5-tensor", "w3-gptq", "w8-attn8",
+          "w8a8-dynamic-token-head8"}) {
       CAPTURE(model, scheme);
       const test::scratch dir;
       const lab::scheme_layers made = write(from, m, scheme, ids, dir.path());
@@ -87,15 +88,14 @@ TEST_CASE("a checkpoint read again computes the same bits") {
       CHECK(read.layers.name == scheme);
       CHECK(read.layers.stored_bytes == made.stored_bytes);
       CHECK(read.layers.memory_bytes == made.memory_bytes);
+      CHECK(read.layers.head_memory_bytes == made.head_memory_bytes);
       CHECK(read.model.parameters() == m.parameters());
-      const auto expected = test::logits_of(m, made.layers, ids, made.attention);
-      CHECK(test::logits_of(read.model, read.layers.layers, ids, read.layers.attention) ==
-            expected);
+      const auto expected = test::logits_of(m, made, ids);
+      CHECK(test::logits_of(read.model, read.layers, ids) == expected);
       CHECK(expected != test::logits_of(m, ids));
       const auto lean = lab::load_quantized(dir.path(), lab::float_weights::dropped);
       for (const lab::dense* d : lean.model.linears()) CHECK(d->weight.empty());
-      CHECK(test::logits_of(lean.model, lean.layers.layers, ids, lean.layers.attention) ==
-            expected);
+      CHECK(test::logits_of(lean.model, lean.layers, ids) == expected);
     }
   }
 }

@@ -110,6 +110,15 @@ TEST_CASE("Attention") {
   }
 }
 
+TEST_CASE("The head") {
+  CHECK(!parse_scheme("w8-kv8").head8);
+  for (const char* text : {"fp32-head8", "w4a8-g32-head8", "w8a8-static-p99.9-watch-attn8-head8"}) {
+    INFO(text);
+    CHECK(parse_scheme(text).head8);
+  }
+  CHECK(parse_scheme("w8-kv8-head8").attention == attention_kind::int8_cache);
+}
+
 TEST_CASE("What is not a scheme is refused with the grammar") {
   for (const char* bad : {"w9",
                           "w1",
@@ -160,6 +169,9 @@ TEST_CASE("What is not a scheme is refused with the grammar") {
                           "fp32-attn8-attn8",
                           "w8a8-dynamic-attn8-token",
                           "w8-kv8-gptq",
+                          "head8",
+                          "w8-head8-kv8",
+                          "w8-head8-head8",
                           "w8a8-attn8"}) {
     INFO(bad);
     const auto text = test::rejection([&] { return parse_schemes(bad); });

@@ -33,7 +33,8 @@ const std::vector<std::string> cured = {"w8a8-static-mse",
                                         "w8a8-channel-simulated",
                                         "w8a8-dynamic-token-attn8",
                                         "w8a8-static-smooth-attn8",
-                                        "w4-g8-kv8"};
+                                        "w4-g8-kv8",
+                                        "w8-kv8-head8"};
 
 std::vector<lab::scheme_name> parsed(const std::vector<std::string>& texts) {
   std::vector<lab::scheme_name> names;
@@ -90,6 +91,32 @@ TEST_CASE(
     CHECK(checker.layers() ==
           (scheme.kind == lab::arithmetic::channel_simulated ? 0 : f.model.linears().size()));
   }
+}
+
+TEST_CASE("An int8 head is the float head with its weights rounded, and nothing else") {
+  const fixture f(GENERATE("gpt2_tied", "gpt2_untied", "opt_post_norm"));
+  const lab::scheme_layers plain = lab::make_scheme("fp32", f.model, {});
+  const lab::scheme_layers made = lab::make_scheme("fp32-head8", f.model, {});
+  const std::size_t V = f.model.config.vocab, E = f.model.config.embed_width;
+  CHECK(plain.head == nullptr);
+  CHECK(plain.head_memory_bytes == V * E * sizeof(float));
+  CHECK(made.head_memory_bytes < plain.head_memory_bytes);
+  lab::transformer rounded = f.model;
+  std::vector<float>& head = rounded.head;
+  if (head.empty()) head = rounded.embedding;
+  for (std::size_t v = 0; v < V; ++v) {
+    const std::span<float> row = std::span(head).subspan(v * E, E);
+    const auto codes = zeropoint::quantize<std::int8_t>(
+        zeropoint::matrix_view<const float>(row.data(), 1, E), zeropoint::per_tensor,
+        zeropoint::symmetric, zeropoint::serial{}, zeropoint::no_statistics);
+    for (std::size_t k = 0; k < E; ++k) {
+      row[k] = zeropoint::dequantize(codes.values()(0, k), codes.table()[0]);
+    }
+  }
+  const auto ids = random_ids(12, 9);
+  const auto found = test::logits_of(f.model, made, ids);
+  CHECK(found != test::logits_of(f.model, ids));
+  CHECK(test::relative_difference(found, test::logits_of(rounded, ids)) <= 1e-6f);
 }
 
 TEST_CASE("A width without a Hadamard matrix is refused before any work") {

@@ -61,6 +61,7 @@ std::string closing_line(const generate_arguments& o, const generation_arguments
   const transformer& m = made.work.model;
   const scheme_layers& layers = made.schemes[0];
   const std::size_t others = (m.parameters() - m.linear_parameters()) * sizeof(float);
+  const std::uint64_t head = layers.head ? layers.head_memory_bytes : 0;  // a float one: in others
   std::string line =
       format("%s, %zu threads: prefill of %zu tokens at %.1f tokens/s, ", layers.name.c_str(),
              o.thread_count(), prompt, median(runs, [&](const generation& g) {
@@ -74,7 +75,7 @@ std::string closing_line(const generate_arguments& o, const generation_arguments
                  1e3 * median(runs, [](const generation& g) { return g.first_seconds; }));
   line += format("peak memory %.1f MB, weights %.1f MB (linear layers %.1f), KV cache %.1f MB",
                  static_cast<double>(peak_memory()) / mb,
-                 static_cast<double>(others + layers.memory_bytes) / mb,
+                 static_cast<double>(others + layers.memory_bytes + head) / mb,
                  static_cast<double>(layers.memory_bytes) / mb,
                  static_cast<double>(runs[0].cache_bytes) / mb);
   return runs.size() == 1 ? line : line + format(" (medians of %zu runs)", runs.size());

@@ -23,18 +23,17 @@ void logits(const logits_arguments& o) {
   if (is_quantized(o.model)) stored = load_quantized(o.model);
   const transformer natural = stored ? transformer{} : load_model(o.model);
   const transformer& m = stored ? stored->model : natural;
-  const linear_set floats = stored ? linear_set{} : float_linears(m);
+  const scheme_layers layers = stored ? std::move(stored->layers) : make_scheme("fp32", m, {});
   check_window(m, ids);
   const std::size_t T = ids.size(), E = m.config.embed_width, V = m.config.vocab;
   zeropoint::aligned_buffer<float> hidden(T * E), rows(std::min(T, head_block) * V);
   workspace w(m.config, T);
   const zeropoint::matrix_view<float> states(hidden.data(), T, E);
-  forward(m, stored ? stored->layers.layers : floats, ids, w, states,
-          stored ? stored->layers.attention : attention_kind::floats);
+  forward(m, layers.layers, ids, w, states, layers.attention);
   output_file out(o.out);
   for (std::size_t t = 0; t < T; t += head_block) {
     const std::size_t count = std::min(head_block, T - t);
-    apply_head(m, states.rows_from(t, count), {rows.data(), count, V});
+    apply_head(m, layers, states.rows_from(t, count), {rows.data(), count, V});
     out.write(std::as_bytes(std::span<const float>(rows.data(), count * V)));
   }
   out.finish();

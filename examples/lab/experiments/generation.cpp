@@ -37,7 +37,7 @@ std::span<const float> decoder::feed(std::span<const std::uint32_t> ids) {
     extend(*model_, layers_->layers, ids, w, past_, threads_, {hidden.data(), T, E});
     last = hidden.data() + (T - 1) * E;
   }
-  apply_head_on(threads_, *model_, {last, 1, E}, {logits_.data(), 1, V});
+  apply_head_on(threads_, *model_, *layers_, {last, 1, E}, {logits_.data(), 1, V});
   return {logits_.data(), V};
 }
 

@@ -132,7 +132,8 @@ class experiment {
     for (std::size_t s = 0; s < schemes_.size(); ++s) {
       const auto start = clock::now();
       float* logits = s == 0 ? scratch->reference.data() : scratch->logits.data();
-      apply_head(model_, hidden(s, i, count, w).rows_from(begin, rows), {logits, rows, V});
+      apply_head(model_, schemes_[s], hidden(s, i, count, w).rows_from(begin, rows),
+                 {logits, rows, V});
       for (std::size_t t = first; t < last; ++t) {
         const std::size_t at = (t - begin) * V;
         const float *ref = scratch->reference.data() + at, *row = logits + at;
@@ -169,6 +170,18 @@ class experiment {
 };
 
 }  // namespace
+
+void apply_head(const transformer& m, const scheme_layers& s, matrix_view<const float> hidden,
+                matrix_view<float> logits) {
+  if (!s.head) return apply_head(m, hidden, logits);
+  s.head->apply(hidden, logits);
+}
+
+void apply_head_on(std::size_t threads, const transformer& m, const scheme_layers& s,
+                   matrix_view<const float> hidden, matrix_view<float> logits) {
+  if (!s.head) return apply_head_on(threads, m, hidden, logits);
+  s.head->apply_on(threads, hidden, logits);
+}
 
 window_sums& window_sums::operator+=(const window_sums& o) {
   loss += o.loss;

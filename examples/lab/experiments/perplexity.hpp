@@ -19,6 +19,8 @@ struct scheme_layers {
   std::string name;
   linear_set layers;
   attention_kind attention = attention_kind::floats;
+  std::unique_ptr<const linear> head;   ///< [V, E] in the place of the model's; null: that in float
+  std::uint64_t head_memory_bytes = 0;  ///< of the weights that `head`, or the float head, reads
   /// The form of the model that the layers belong to: one whose norms a cure has changed, or that of
   /// a quantized checkpoint; null: the model as it is.
   std::shared_ptr<const transformer> model;
@@ -32,6 +34,13 @@ struct scheme_layers {
     return model ? *model : natural;
   }
 };
+
+/// apply_head() and apply_head_on() of transformer.hpp, with the head of the scheme if it has one.
+void apply_head(const transformer& model, const scheme_layers& scheme,
+                zeropoint::matrix_view<const float> hidden, zeropoint::matrix_view<float> logits);
+void apply_head_on(std::size_t threads, const transformer& model, const scheme_layers& scheme,
+                   zeropoint::matrix_view<const float> hidden,
+                   zeropoint::matrix_view<float> logits);
 
 /// A row of the table.
 struct measurement {

@@ -19,7 +19,9 @@ namespace lab {
 
 class scheme_builder {
  public:
-  scheme_builder(const scheme_name& name, const transformer& model) : linears_(model.linears()) {
+  /// The model must stay while this lives.
+  scheme_builder(const scheme_name& name, const transformer& model)
+      : model_(model), head8_(name.head8), linears_(model.linears()) {
     result_.name = name.text;
     result_.attention = name.attention;
   }
@@ -30,7 +32,7 @@ class scheme_builder {
       const std::size_t bytes = d->weight.size() * bytes_per_weight;
       add(*d, std::make_unique<Layer>(*d), bytes, bytes);
     }
-    return std::move(result_);
+    return take();
   }
 
   /// make(i, dense) gives layer i, a layer of the library.
@@ -40,16 +42,30 @@ class scheme_builder {
       using layer = quantized_linear<decltype(make(i, *linears_[i]))>;
       place(*linears_[i], std::make_unique<const layer>(make(i, *linears_[i])));
     }
-    return std::move(result_);
+    return take();
   }
   template <class Layer>
   void place(const dense& d, std::unique_ptr<const Layer> layer) {
     const std::size_t stored = layer->stored_bytes(), memory = layer->memory_bytes();
     add(d, std::move(layer), stored, memory);
   }
-  scheme_layers take() { return std::move(result_); }
+  scheme_layers take() {
+    set_head();
+    return std::move(result_);
+  }
 
  private:
+  void set_head() {
+    const std::size_t vocab = model_.config.vocab, width = model_.config.embed_width;
+    const std::vector<float>& head = model_.head.empty() ? model_.embedding : model_.head;
+    result_.head_memory_bytes = vocab * width * sizeof(float);
+    if (!head8_) return;
+    using layer = quantized_linear<zeropoint::weight_only_linear>;
+    auto made = std::make_unique<const layer>(
+        zeropoint::weight_only_linear(zeropoint::linear_weight{{head.data(), vocab, width}}));
+    result_.head_memory_bytes = made->memory_bytes();
+    result_.head = std::move(made);
+  }
   void add(const dense& d, std::unique_ptr<const linear> layer, std::size_t stored,
            std::size_t memory) {
     const std::size_t bias = d.bias.size() * sizeof(float);
@@ -59,6 +75,8 @@ class scheme_builder {
     result_.memory_bytes += memory + bias;
   }
 
+  const transformer& model_;
+  bool head8_;
   std::vector<const dense*> linears_;
   scheme_layers result_;
 };

@@ -16,7 +16,7 @@ constexpr const char* grammar =
     "to "
     "4 bits B and N a multiple of 32, w8a8-dynamic[-token][-smooth[-search]|-rotate], "
     "w8a8-static[-p99.9|-mse|-kl][-smooth[-search]|-rotate][-watch], w8a8-outlier or "
-    "w8a8-channel-simulated, each perhaps with -kv8 or -attn8 at the end";
+    "w8a8-channel-simulated, each perhaps with -kv8 or -attn8 and then -head8 at the end";
 
 /// The words between the dashes, front to back.
 class words {
@@ -150,6 +150,7 @@ void parse_attention(words& w, scheme_name& s) {
 bool parse(words& w, scheme_name& s) {
   if (!parse_linears(w, s)) return false;
   parse_attention(w, s);
+  s.head8 = w.take("head8");
   return w.done();
 }
 

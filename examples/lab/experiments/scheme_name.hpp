@@ -18,6 +18,11 @@
 //   -kv8                                            keys and values cached in int8
 //   -attn8                                          that, and the two products of attention in int8
 //
+// and then in
+//
+//   -head8                                          the head's weights in int8, a scale per token of
+//                                                   the vocabulary, times float activations
+//
 // gN is a scale per N inputs (g32, g64, g128, ...); without a granularity a scale per output channel.
 // Grids are symmetric unless -affine. There is no -awq with -tensor. -smooth takes alpha = 0.5,
 // -smooth-search the best alpha for every norm.
@@ -60,6 +65,7 @@ struct scheme_name {
   activation_cure cure = activation_cure::none;
   bool watched = false;
   attention_kind attention = attention_kind::floats;
+  bool head8 = false;
 
   [[nodiscard]] bool quantizes_activations() const noexcept { return kind >= arithmetic::int4; }
   [[nodiscard]] bool is_smooth() const noexcept {

@@ -1,5 +1,5 @@
 // From a scheme's name (scheme_name.hpp) to the objects that compute the linear layers of the blocks.
-// Embeddings, norms, softmax, head and OPT-350m's projections stay float in all schemes, and the
+// Embeddings, norms, softmax and OPT-350m's projections stay float in all schemes, the head and the
 // products of attention in those that do not name them.
 #pragma once
 

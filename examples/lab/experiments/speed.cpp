@@ -40,9 +40,8 @@ class race {
     for (timings& t : timings_) t.prefill.resize(plan.prefills.size());
   }
 
-  [[nodiscard]] std::uint64_t read_bytes(const scheme_layers& s) const {
-    const model_config& c = model_.config;
-    return s.memory_bytes + c.vocab * c.embed_width * sizeof(float);
+  [[nodiscard]] static std::uint64_t read_bytes(const scheme_layers& s) {
+    return s.memory_bytes + s.head_memory_bytes;
   }
 
   void run(std::size_t scheme, bool counted) {
@@ -83,7 +82,7 @@ class race {
     r.read_rate = static_cast<double>(r.read_bytes) / median(t.reads);
     r.read_share = decoded * median(ratios(t.reads, t.decode));
     const std::uint64_t others = (model_.parameters() - model_.linear_parameters()) * sizeof(float);
-    r.resident_bytes = others + s.memory_bytes + t.cache_bytes;
+    r.resident_bytes = others + s.memory_bytes + (s.head ? s.head_memory_bytes : 0) + t.cache_bytes;
     r.disk_bytes = others + s.stored_bytes;
     return r;
   }

@@ -9,7 +9,7 @@
 //   turn q and k (rotary.hpp), nothing is added to the embedding.
 //
 // B windows, T tokens, C width, V vocabulary. Linear layers of the blocks are replaceable, attention
-// can be in int8 (attention.hpp); embedding, norms and head are always float.
+// can be in int8 (attention.hpp); embedding and norms are always float, and the head is here.
 #pragma once
 
 #include <lab/models/kv_store.hpp>
