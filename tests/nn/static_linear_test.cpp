@@ -160,3 +160,39 @@ TEST_CASE("static_linear refuses ranges that are none") {
   REQUIRE(test::apply(zero, matrix(0, 3)).rows == 0);
   REQUIRE(test::apply(zero, matrix(2, 3))(1, 1) == 0);
 }
+
+TEST_CASE("static layers chained by codes equal static layers chained by floats") {
+  const auto seed = test::seed(46);
+  INFO(test::seed_text(seed));
+  for (const zp::scheme& hidden : schemes) {
+    test::generator g(seed);
+    const matrix x = test::normal_matrix(g, 9, 33), w1 = test::normal_matrix(g, 50, 33),
+                 w2 = test::normal_matrix(g, 17, 50);
+    const std::vector<float> bias(50, 0.25f);
+    const zp::static_linear fc1(zp::linear_weight{w1.view()}, bias, {-2, 2});
+    zp::static_linear fc2(zp::linear_weight{w2.view()}, {}, {-3, 5}, {.activations = hidden});
+    for (const auto f : {zp::activation_function::none, zp::activation_function::relu,
+                         zp::activation_function::gelu_tanh}) {
+      INFO("codes from " << hidden.qmin() << ", function " << static_cast<int>(f));
+      std::vector<float> h(9 * 50), expected(9 * 17), found(9 * 17);
+      const zp::matrix_view<float> middle(h.data(), 9, 50);
+      fc1(x.view(), middle);
+      zp::detail::activate(f, h.data(), 9, 50, 50);
+      fc2.reset_counts();
+      fc2(zp::matrix_view<const float>(middle), {expected.data(), 9, 17});
+      const auto chain = [&]<class Q>(Q) {
+        std::vector<Q> codes(9 * 50);
+        const auto counts = fc1.to_codes(x.view(), fc2.activation_params(), f,
+                                         zp::matrix_view<Q>(codes.data(), 9, 50));
+        CHECK((counts == static_cast<const zp::range_counts&>(fc2.counts())));
+        fc2.from_codes(zp::matrix_view<const Q>(codes.data(), 9, 50), {found.data(), 9, 17});
+      };
+      hidden.is_signed ? chain(std::int8_t{}) : chain(std::uint8_t{});
+      CHECK(found == expected);
+    }
+    std::vector<std::int8_t> narrow(9 * 49);
+    CHECK_THROWS_AS(fc2.from_codes(zp::matrix_view<const std::int8_t>(narrow.data(), 9, 49),
+                                   zp::matrix_view<float>()),
+                    zp::error);
+  }
+}

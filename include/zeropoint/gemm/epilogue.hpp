@@ -9,6 +9,7 @@
 #pragma once
 
 #include <zeropoint/gemm/packed_weights.hpp>
+#include <zeropoint/kernels/activation.hpp>
 
 #include <cstring>
 #include <limits>
@@ -23,15 +24,17 @@ struct zero_points {
   std::span<const std::int32_t> columns = {};
 };
 
-/// Integers to real numbers:  y = fma(float(acc), row_scale * column_scale, bias),
+/// Integers to real numbers:  y = f(fma(float(acc), row_scale * column_scale, bias)),
 /// acc = sum (a - za)(w - zw) exactly; float(acc), the product and the fma each round once, to
-/// nearest even. Identical bits for every kernel, compiler and number of threads.
+/// nearest even; f as kernels/activation.hpp defines it. Identical bits for every kernel, compiler and
+/// number of threads.
 struct dequantization {
   std::span<const float> row_scales = {};                 ///< 1 or m: scales of the activations
   std::span<const float> column_scales = {};              ///< 1 or n: scales of the weights
   std::span<const float> bias = {};                       ///< none or n
   std::span<const std::int32_t> row_zero_points = {};     ///< none, 1 or m
   std::span<const std::int32_t> column_zero_points = {};  ///< none, 1 or n
+  activation_function activation = activation_function::none;
 };
 
 /// The largest k for which every |sum (a - za)(w - zw)| of k terms fits int32, given the largest

@@ -2,7 +2,7 @@
 // along k:
 //
 //   const packed_int4_weights w(n, k, group, code, params_of);
-//   gemm(a, w, d, y)     y [m, n] = fma(total, row_scale, bias), total = sum over groups of
+//   gemm(a, w, d, y)     y [m, n] = f(fma(total, row_scale, bias)), total = sum over groups of
 //                        scale(j, g) * (sum over k in g of a(i, k) * (code(j, k) - zero(j, g)))
 //
 // The sums of a group are exact, the float steps are defined one by one (kernels/int4.hpp): the same
@@ -155,6 +155,7 @@ class packed_int4_weights {
 struct int4_dequantization {
   std::span<const float> row_scales = {};  ///< 1 or m: scales of the activations
   std::span<const float> bias = {};        ///< none or n
+  activation_function activation = activation_function::none;
 };
 
 namespace detail {
@@ -204,6 +205,9 @@ struct int4_product {
     job.row_scale = d.row_scales.data() + (first + at) * job.row_scale_step;
     job.bias = bias;
     w.kernel().int4->of(w.layout())(job);
+    if (d.activation != activation_function::none) {
+      activate(d.activation, job.y, count, job.n, job.stride);
+    }
   }
   template <class Executor>
   void run(const Executor& ex) const {

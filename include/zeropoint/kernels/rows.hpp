@@ -10,6 +10,7 @@
 #pragma once
 
 #include <zeropoint/base/cpu.hpp>
+#include <zeropoint/kernels/activation.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -111,6 +112,7 @@ struct row_loops {
   void (*quantize)(const quantize_job&) = nullptr;
   void (*dequantize)(const dequantize_job&) = nullptr;
   void (*damage)(const damage_job&) = nullptr;
+  void (*activate)(const activation_job&) = nullptr;
 };
 
 /// Of `loops`, best first: the one for a kernel of that name (null or empty: the best that runs

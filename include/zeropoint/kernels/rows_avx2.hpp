@@ -257,8 +257,10 @@ ZP_ISA inline void dequantize(const dequantize_job& j) {
   j.is_signed ? dequantize_row<true>(j) : dequantize_row<false>(j);
 }
 
+ZP_ACTIVATION_LOOP(ZP_ISA, 32)
+
 inline constexpr row_loops table{"avx2",   isa::avx2_fma, absmax, min_max,
-                                 quantize, dequantize,    damage};
+                                 quantize, dequantize,    damage, activate};
 
 }  // namespace kernels::rows_avx2
 }  // namespace zeropoint::inline ZP_BASELINE

@@ -266,8 +266,10 @@ ZP_ISA inline void dequantize(const dequantize_job& j) {
   j.is_signed ? dequantize_row<true>(j) : dequantize_row<false>(j);
 }
 
+ZP_ACTIVATION_LOOP(ZP_ISA, 64)
+
 inline constexpr row_loops table{"avx512", isa::avx512, absmax, min_max,
-                                 quantize, dequantize,  damage};
+                                 quantize, dequantize,  damage, activate};
 
 }  // namespace kernels::rows_avx512
 }  // namespace zeropoint::inline ZP_BASELINE

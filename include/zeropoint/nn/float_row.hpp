@@ -16,16 +16,6 @@
 #include <immintrin.h>
 #endif
 
-// GCC contracts a*b + c into an fma wherever the target has one, even across statements and even
-// for intrinsics. An empty asm between the two keeps them apart and costs no instruction.
-#if ZP_X86
-#define ZP_ROUNDED(v) __asm__("" : "+v"(v))
-#elif ZP_AARCH64
-#define ZP_ROUNDED(v) __asm__("" : "+w"(v))
-#else
-#define ZP_ROUNDED(v) __asm__("" : "+m"(v))
-#endif
-
 namespace zeropoint::inline ZP_BASELINE {
 namespace float_panel {
 

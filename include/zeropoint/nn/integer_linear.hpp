@@ -98,19 +98,55 @@ class integer_linear : public integer_activations {
                         const params* fixed, const Executor& ex) const {
     require_shapes(x, y);
     if (y.empty()) return {};
+    return quantized(x, block, fixed, ex,
+                     [&](auto codes, const dequantization& d) { gemm(codes, weights_, d, y, ex); });
+  }
+  /// The same with fixed params, and f and the params of the layer that follows behind it.
+  template <code8 Q, executor Executor>
+  range_counts run_to_codes(matrix_view<const float> x, const params& fixed, const params& next,
+                            activation_function f, matrix_view<Q> to, const Executor& ex) const {
+    range_counts counts;
+    if (to.empty()) return counts;
+    quantized(x, blocks_of(x, per_tensor), &fixed, ex, [&](auto codes, dequantization d) {
+      d.activation = f;
+      counts = gemm(codes, weights_, d, next, to, ex);
+    });
+    return counts;
+  }
+  /// y [m, out] from codes [m, in] of p.
+  template <code8 Q, executor Executor>
+  void multiply(matrix_view<const Q> codes, const params& p, matrix_view<float> y,
+                const Executor& ex) const {
+    gemm(codes, weights_, dequantized({&p.scale, 1}, {&p.zero_point, 1}), y, ex);
+  }
+
+ private:
+  [[nodiscard]] dequantization dequantized(std::span<const float> row_scales,
+                                           std::span<const std::int32_t> row_zero_points) const {
+    return {.row_scales = row_scales,
+            .column_scales = scales_,
+            .bias = bias(),
+            .row_zero_points = row_zero_points,
+            .column_zero_points = zero_points_};
+  }
+
+  /// Calls product(codes of x, what makes reals of their sums).
+  template <executor Executor, class Product>
+  activation_counts quantized(matrix_view<const float> x, block_shape block, const params* fixed,
+                              const Executor& ex, Product&& product) const {
     const scheme& s = activations();
-    if (!s.is_signed) return run<std::uint8_t>(x, y, block, s, fixed, ex);
+    if (!s.is_signed) return quantized<std::uint8_t>(x, block, s, fixed, ex, product);
     if (!s.is_symmetric() || kernel().a != kernels::operand::u8) {
-      return run<std::int8_t>(x, y, block, s, fixed, ex);
+      return quantized<std::int8_t>(x, block, s, fixed, ex, product);
     }
     const scheme twin = s.as_unsigned();
-    if (fixed == nullptr) return run<std::uint8_t>(x, y, block, twin, nullptr, ex);
+    if (fixed == nullptr) return quantized<std::uint8_t>(x, block, twin, nullptr, ex, product);
     const params p{fixed->scale, twin.middle(), twin.qmin(), twin.qmax()};
-    return run<std::uint8_t>(x, y, block, twin, &p, ex);
+    return quantized<std::uint8_t>(x, block, twin, &p, ex, product);
   }
-  template <class T, executor Executor>
-  activation_counts run(matrix_view<const float> x, matrix_view<float> y, block_shape block,
-                        const scheme& s, const params* fixed, const Executor& ex) const {
+  template <class T, executor Executor, class Product>
+  activation_counts quantized(matrix_view<const float> x, block_shape block, const scheme& s,
+                              const params* fixed, const Executor& ex, Product& product) const {
     const std::size_t blocks = (x.rows() + block.rows - 1) / block.rows;
     detail::activation_codes<T> q(x, blocks, s);
     activation_counts counts;
@@ -124,16 +160,12 @@ class integer_linear : public integer_activations {
     count(counts);
     const std::span<const std::int32_t> zeros = q.zero_points;
     const bool one_zero = s.is_symmetric() && !zeros.empty();
-    gemm(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()), weights_,
-         dequantization{.row_scales = q.scales,
-                        .column_scales = scales_,
-                        .bias = bias(),
-                        .row_zero_points = one_zero ? zeros.first(1) : zeros,
-                        .column_zero_points = zero_points_},
-         y, ex);
+    product(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()),
+            dequantized(q.scales, one_zero ? zeros.first(1) : zeros));
     return counts;
   }
 
+ protected:
   /// The twin of run() with params that fit each `height` rows of x.
   template <executor Executor>
   void simulate_dynamic(matrix_view<const float> x, std::size_t height, const simulated& result,

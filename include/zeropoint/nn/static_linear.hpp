@@ -1,6 +1,11 @@
 // W8A8 with one scale for all activations, fixed beforehand from the range that an observer saw on
 // calibration data. What falls outside that grid later is clipped, and counted while the layer
 // runs: counts() is how a deployed model notices that its inputs have moved.
+//
+// Static layers can be chained without floats in between:
+//
+//   fc1.to_codes(x, fc2.activation_params(), activation_function::gelu_tanh, codes);
+//   fc2.from_codes(codes, y);      // the bits of fc2(gelu(fc1(x)))
 #pragma once
 
 #include <zeropoint/nn/integer_linear.hpp>
@@ -35,6 +40,21 @@ class static_linear : public integer_linear {
   template <executor Executor = serial>
   void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
     run(x, y, blocks_of(x, per_tensor), &params_, ex);
+  }
+
+  /// codes [m, out] = quantize(f(y), next): what a static layer with those activation_params() makes of
+  /// f(y). Returns what that clipped, NaN or infinite; counts() here is about x, as ever.
+  template <code8 Q, executor Executor = serial>
+  range_counts to_codes(matrix_view<const float> x, const params& next, activation_function f,
+                        matrix_view<Q> codes, const Executor& ex = {}) const {
+    require_columns(x.cols(), codes.cols(), x.rows(), codes.rows());
+    return run_to_codes(x, params_, next, f, codes, ex);
+  }
+  /// y [m, out] from codes [m, in] of activation_params(), clipped and counted by whoever made them.
+  template <code8 Q, executor Executor = serial>
+  void from_codes(matrix_view<const Q> codes, matrix_view<float> y, const Executor& ex = {}) const {
+    require_columns(codes.cols(), y.cols(), codes.rows(), y.rows());
+    multiply(codes, params_, y, ex);
   }
 
   /// The twin (simulation.hpp). It counts nothing.

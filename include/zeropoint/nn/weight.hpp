@@ -161,13 +161,16 @@ class linear_base {
                " bias values, expected 0 or ", out_);
   }
 
+  void require_columns(std::size_t x_cols, std::size_t y_cols, std::size_t x_rows,
+                       std::size_t y_rows) const {
+    ZP_REQUIRE(x_cols == in_, "linear: x has ", x_cols, " columns, the layer has ", in_, " inputs");
+    ZP_REQUIRE(y_cols == out_, "linear: y has ", y_cols, " columns, the layer has ", out_,
+               " outputs");
+    ZP_REQUIRE(x_rows == y_rows, "linear: x has ", x_rows, " rows, y has ", y_rows);
+  }
   /// x [m, in], y [m, out], no shared bytes.
   void require_shapes(matrix_view<const float> x, matrix_view<const float> y) const {
-    ZP_REQUIRE(x.cols() == in_, "linear: x has ", x.cols(), " columns, the layer has ", in_,
-               " inputs");
-    ZP_REQUIRE(y.cols() == out_, "linear: y has ", y.cols(), " columns, the layer has ", out_,
-               " outputs");
-    ZP_REQUIRE(x.rows() == y.rows(), "linear: x has ", x.rows(), " rows, y has ", y.rows());
+    require_columns(x.cols(), y.cols(), x.rows(), y.rows());
     if (x.empty() || y.empty()) return;
     const float *x_end = &x(x.rows() - 1, in_ - 1), *y_end = &y(y.rows() - 1, out_ - 1);
     const std::less<const float*> before;

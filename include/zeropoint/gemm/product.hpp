@@ -1,0 +1,261 @@
+// One multiplication of 8-bit codes behind gemm(): what is checked, how rows are prepared, how panels
+// and blocks of rows are handed to the executor, and what follows the kernel while its output is still
+// in the first-level cache: the activation function, and the codes of the next layer.
+#pragma once
+
+#include <zeropoint/base/executor.hpp>
+#include <zeropoint/gemm/epilogue.hpp>
+#include <zeropoint/gemm/pack.hpp>
+#include <zeropoint/gemm/rows.hpp>
+#include <zeropoint/kernels/row_registry.hpp>
+
+#include <zeropoint/math/quantize.hpp>
+
+#include <algorithm>
+#include <functional>
+#include <mutex>
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// int8 or uint8, const or not.
+template <class T>
+concept code8 = std::is_same_v<std::remove_const_t<T>, std::int8_t> ||
+    std::is_same_v<std::remove_const_t<T>, std::uint8_t>;
+
+namespace detail {
+
+/// a [m, k] times weights [n, k] into out [m, n] that shares no bytes with a.
+template <class A, class Out>
+void require_shapes(matrix_view<const A> a, std::size_t n, std::size_t k, matrix_view<Out> out) {
+  const std::size_t m = a.rows();
+  ZP_REQUIRE(a.cols() == k, "gemm: a has ", a.cols(), " columns, the packed weights have k = ", k);
+  ZP_REQUIRE(out.rows() == m && out.cols() == n, "gemm: the output is ", out.rows(), " x ",
+             out.cols(), ", expected ", m, " x ", n);
+  if (a.empty() || out.empty()) return;
+  const auto* a_begin = reinterpret_cast<const std::byte*>(a.data());
+  const auto* a_end = a_begin + ((m - 1) * a.stride() + k) * sizeof(A);
+  const auto* out_begin = reinterpret_cast<const std::byte*>(out.data());
+  const auto* out_end = out_begin + ((m - 1) * out.stride() + n) * sizeof(Out);
+  const std::less<const std::byte*> before;
+  ZP_REQUIRE(!before(a_begin, out_end) || !before(out_begin, a_end),
+             "gemm: the output overlaps a: bytes ", static_cast<const void*>(out_begin), " .. ",
+             static_cast<const void*>(out_end), " and ", static_cast<const void*>(a_begin), " .. ",
+             static_cast<const void*>(a_end));
+}
+
+/// Everything that is checked about one multiplication, before any of it runs.
+template <class A, class Out>
+void require_product(matrix_view<const A> a, const packed_weights& w, const dequantization& d,
+                     matrix_view<Out> out) {
+  const std::size_t m = a.rows(), n = w.n(), k = w.k();
+  require_shapes(a, n, k, out);
+  const auto require_size = [](std::size_t size, std::size_t full, const char* what) {
+    ZP_REQUIRE(size <= 1 || size == full, "gemm: ", size, " ", what, ", expected 0, 1 or ", full);
+  };
+  require_size(d.row_zero_points.size(), m, "row zero points");
+  require_size(d.column_zero_points.size(), n, "column zero points");
+  if constexpr (!std::is_same_v<Out, std::int32_t>) {
+    require_size(d.row_scales.size(), m, "row scales");
+    require_size(d.column_scales.size(), n, "column scales");
+    ZP_REQUIRE(m == 0 || !d.row_scales.empty(), "gemm: 0 row scales, expected 1 or ", m);
+    ZP_REQUIRE(n == 0 || !d.column_scales.empty(), "gemm: 0 column scales, expected 1 or ", n);
+    ZP_REQUIRE(d.bias.empty() || d.bias.size() == n, "gemm: ", d.bias.size(),
+               " bias values, expected 0 or ", n);
+  }
+  constexpr bool is_signed = std::is_same_v<A, std::int8_t>;
+  const std::int32_t a_max =
+      largest_distance(d.row_zero_points, is_signed ? -128 : 0, is_signed ? 127 : 255, "rows");
+  const std::int32_t w_max = largest_distance(d.column_zero_points, -128, 127, "columns");
+  ZP_REQUIRE(k <= max_depth(a_max, w_max), "gemm: k = ", k, " exceeds ", max_depth(a_max, w_max),
+             ", the largest depth whose sums of products up to ", a_max, " * ", w_max,
+             " fit 32 bits");
+}
+
+/// f of rows x cols floats, `stride` apart.
+inline void activate(activation_function f, float* y, std::size_t rows, std::size_t cols,
+                     std::size_t stride) {
+  const kernels::activation_job job{f, rows, cols, stride, y};
+  const kernels::row_loops* fast = kernels::rows();
+  fast != nullptr ? fast->activate(job) : kernels::rows_baseline::activate(job);
+}
+
+/// Reals to the codes of the next layer, from as many threads as the product has.
+class code_writer {
+ public:
+  explicit code_writer(const quantizer<>& q) : q_(q) {}
+  /// rows x cols reals, nr apart, to codes `stride` apart; columns from cols on are zeros.
+  template <class T>
+  void write(const float* y, std::size_t rows, std::size_t cols, std::size_t nr, T* to,
+             std::size_t stride) const {
+    alignas(64) T codes[max_tile];
+    range_counter seen;
+    elementwise::quantize_row(y, rows * nr, q_, codes, seen);
+    for (std::size_t i = 0; i < rows; ++i) {
+      std::memcpy(to + i * stride, codes + i * nr, cols * sizeof(T));
+    }
+    const std::lock_guard lock(mutex_);
+    counts_.merge(seen.result());
+  }
+  /// Of `values` codes: padding is zero, which no grid clips.
+  [[nodiscard]] range_counts counts(std::size_t values) const {
+    range_counts all = counts_;
+    all.count = values;
+    return all;
+  }
+  static constexpr std::size_t tile_rows = 48;  ///< whole tiles of 4, 6, 8, 12 or 16 rows
+  static constexpr std::size_t max_tile = tile_rows * panel_columns::max_nr;
+
+ private:
+  quantizer<> q_;
+  mutable std::mutex mutex_;
+  mutable range_counts counts_;
+};
+
+/// One multiplication: what does not change between its panels and row blocks.
+template <class A, class Out>
+struct product {
+  matrix_view<const A> a;
+  const packed_weights& w;
+  const dequantization& d;
+  matrix_view<Out> out;
+  row_plan rows;
+  std::byte* copied = nullptr;              ///< [rows.block] rows of rows.stride bytes
+  const std::int32_t* row_zeros = nullptr;  ///< [m], -za', when there is one per row
+  const std::int32_t* row_sums = nullptr;   ///< [m], -(rowsum - k * za), when columns have zeros
+  const code_writer* writer = nullptr;      ///< when out holds codes
+  static constexpr bool is_signed = std::is_same_v<A, std::int8_t>;
+
+  /// Rows first .. first + count of `a` into the scratch buffer, at row `at`.
+  void prepare(std::size_t first, std::size_t count, std::size_t at) const {
+    kernels::prepare_job job;
+    job.m = count, job.k = w.k(), job.padded_k = w.padded_k();
+    job.a = reinterpret_cast<const std::uint8_t*>(a.data()) + first * a.stride();
+    job.a_stride = a.stride(), job.is_signed = is_signed;
+    job.out = copied + at * rows.stride, job.out_stride = rows.stride;
+    w.kernel().prepare(job);
+  }
+
+  /// The column side of panel p, and the part of the job that depends on it.
+  void set_panel(std::size_t p, panel_columns& columns, kernels::panel_job& job) const {
+    const std::size_t nr = w.format().nr, first = p * nr;
+    job.n = w.n() - first < nr ? w.n() - first : nr;
+    job.k = w.padded_k();
+    job.b = w.panel(p);
+    constexpr std::size_t second_level = 768 * 1024;  // of the 1 MB and more of current cores
+    if (w.panels() * w.panel_bytes() > second_level) {
+      job.next = w.panel(p + 1 < w.panels() ? p + 1 : 0);
+    }
+    const std::int32_t* sums = w.panel_sums(p);
+    const std::int32_t shift = kernels::operand_shift(w.kernel().a, is_signed);
+    const std::int32_t zero =
+        row_zeros != nullptr || d.row_zero_points.empty() ? 0 : d.row_zero_points[0];
+    const std::int32_t factor = row_zeros != nullptr ? 0 : -(zero + shift);
+    for (std::size_t j = 0; j < nr; ++j) columns.start[j] = wrap_multiply(factor, sums[j]);
+    job.start = columns.start;
+    if (row_sums != nullptr) copy_columns(d.column_zero_points, first, job.n, nr, columns.zero);
+    if constexpr (!std::is_same_v<Out, std::int32_t>) {
+      copy_columns(d.column_scales, first, job.n, nr, columns.scale);
+      copy_columns(d.bias, first, job.n, nr, columns.bias);
+      job.column_scale = columns.scale, job.bias = columns.bias;
+      job.row_scale_step = d.row_scales.size() > 1 ? 1 : 0;
+    }
+  }
+
+  /// Rows first .. first + count of the job, which has its panel; `at` is the place of row `first` in
+  /// the scratch.
+  void set_rows(kernels::panel_job& job, std::size_t first, std::size_t count,
+                std::size_t at) const {
+    job.m = count;
+    job.a = rows.copied ? static_cast<const void*>(copied + at * rows.stride)
+                        : a.data() + first * a.stride();
+    job.a_stride = rows.stride;
+    if (row_zeros != nullptr) job.term[0].row = row_zeros + first;
+    if (row_sums != nullptr) job.term[1].row = row_sums + first;
+    if constexpr (!std::is_same_v<Out, std::int32_t>) {
+      job.row_scale = d.row_scales.data() + first * job.row_scale_step;
+    }
+  }
+
+  /// Rows first .. first + count times panel p; `at` as in set_rows.
+  void multiply(std::size_t p, std::size_t first, std::size_t count, std::size_t at) const {
+    panel_columns columns;
+    kernels::panel_job job;
+    set_panel(p, columns, job);
+    if (row_zeros != nullptr) job.term[0].column = w.panel_sums(p);
+    if (row_sums != nullptr) job.term[1].column = columns.zero;
+    Out* const to = out.data() + first * out.stride() + p * w.format().nr;
+    if constexpr (code8<Out>) {
+      multiply_to_codes(job, first, count, at, to);
+    } else {
+      set_rows(job, first, count, at);
+      job.stride = out.stride();
+      if constexpr (std::is_same_v<Out, float>) job.y = to;
+      if constexpr (std::is_same_v<Out, std::int32_t>) job.c = to;
+      w.format().multiply(job);
+      if constexpr (std::is_same_v<Out, float>) {
+        if (d.activation != activation_function::none) {
+          activate(d.activation, to, count, job.n, out.stride());
+        }
+      }
+    }
+  }
+  /// The same through floats on the stack, a few tiles of rows at a time.
+  void multiply_to_codes(kernels::panel_job& job, std::size_t first, std::size_t count,
+                         std::size_t at, Out* to) const {
+    const std::size_t nr = w.format().nr;
+    alignas(64) float tile[code_writer::max_tile];
+    if (job.n < nr) std::fill_n(tile, code_writer::max_tile, 0.0f);
+    job.y = tile, job.stride = nr;
+    for (std::size_t i = 0; i < count; i += code_writer::tile_rows) {
+      const std::size_t some = std::min(code_writer::tile_rows, count - i);
+      set_rows(job, first + i, some, at + i);
+      w.format().multiply(job);
+      if (d.activation != activation_function::none) activate(d.activation, tile, some, nr, nr);
+      writer->write(tile, some, job.n, nr, to + i * out.stride(), out.stride());
+    }
+  }
+
+  /// Blocks of rows; in each, first the rows are prepared, then all panels pass over them.
+  template <class Executor>
+  void run(const Executor& ex) const {
+    const std::size_t mr = w.format().mr;
+    for (std::size_t first = 0; first < a.rows(); first += rows.block) {
+      const std::size_t count = a.rows() - first < rows.block ? a.rows() - first : rows.block;
+      if (rows.copied) {
+        in_parts(ex, count, rows.stride, mr,
+                 [&](std::size_t at, std::size_t some) { prepare(first + at, some, at); });
+      }
+      over_panels(ex, w.panels(), count, mr, [&](std::size_t p, std::size_t at, std::size_t some) {
+        multiply(p, first + at, some, at);
+      });
+    }
+  }
+};
+
+template <class A, class Out, class Executor>
+void multiply(matrix_view<const A> a, const packed_weights& w, const dequantization& d,
+              matrix_view<Out> out, const Executor& ex, const code_writer* writer = nullptr) {
+  require_product(a, w, d, out);
+  if (out.empty()) return;
+  constexpr bool is_signed = std::is_same_v<A, std::int8_t>;
+  product<A, Out> job{a, w, d, out, plan_rows(a.rows(), a.stride(), is_signed, w)};
+  scratch copied(job.rows.scratch_bytes());
+  job.copied = copied.data();
+  job.writer = writer;
+  aligned_buffer<std::int32_t> row_zeros, row_sums;
+  if (d.row_zero_points.size() > 1) {
+    const std::int32_t shift = kernels::operand_shift(w.kernel().a, is_signed);
+    row_zeros = aligned_buffer<std::int32_t>(a.rows());
+    for (std::size_t i = 0; i < a.rows(); ++i) row_zeros[i] = -(d.row_zero_points[i] + shift);
+    job.row_zeros = row_zeros.data();
+  }
+  if (!d.column_zero_points.empty()) {
+    row_sums = aligned_buffer<std::int32_t>(a.rows());
+    negative_row_sums(a, d.row_zero_points, row_sums.data());
+    job.row_sums = row_sums.data();
+  }
+  job.run(ex);
+}
+
+}  // namespace detail
+}  // namespace zeropoint::inline ZP_BASELINE

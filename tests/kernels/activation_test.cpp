@@ -1,0 +1,99 @@
+// The functions behind a product: one definition, however wide the vectors, and near the real one.
+#include <zeropoint/kernels/row_registry.hpp>
+
+#include "math/reference.hpp"
+
+#include <cmath>
+
+namespace zp = zeropoint;
+using zp::activation_function;
+
+namespace {
+
+constexpr activation_function all[] = {activation_function::none, activation_function::relu,
+                                       activation_function::gelu_tanh, activation_function::silu};
+
+/// In double. Where exp would leave the range of floats the definition ends at zero.
+double expected(activation_function f, double x) {
+  switch (f) {
+    case activation_function::none:
+      return x;
+    case activation_function::relu:
+      return x < 0 ? 0 : x;
+    case activation_function::silu:
+      return x < -88 ? 0 : x / (1 + std::exp(-x));
+    case activation_function::gelu_tanh:
+      break;
+  }
+  const double u = std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x);
+  return x < -20 ? 0 : x / (1 + std::exp(-2 * u));
+}
+
+std::vector<float> computed(void (*activate)(const zp::kernels::activation_job&),
+                            activation_function f, std::vector<float> x, std::size_t rows,
+                            std::size_t cols, std::size_t stride) {
+  activate({f, rows, cols, stride, x.data()});
+  return x;
+}
+
+std::vector<std::uint32_t> bits(const std::vector<float>& x) {
+  std::vector<std::uint32_t> all_bits(x.size());
+  std::memcpy(all_bits.data(), x.data(), x.size() * sizeof(float));
+  return all_bits;
+}
+
+}  // namespace
+
+TEST_CASE("Activation functions are near the real ones") {
+  std::vector<float> x;
+  for (float v = -100; v <= 100; v += 0.0137f) x.push_back(v);
+  for (const activation_function f : all) {
+    const auto y = computed(zp::kernels::rows_baseline::activate, f, x, 1, x.size(), x.size());
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      const double e = expected(f, x[i]);
+      INFO("function " << static_cast<int>(f) << " of " << x[i] << ": " << y[i]);
+      // exp is off by 2e-7 and by half an ulp of its argument, which in GELU is up to 87: 87 * 2^-23.
+      // GELU below -10 and SiLU below -87 meet the floor of exp(88.3).
+      const double tolerance = std::fabs(e) * (f == activation_function::gelu_tanh ? 1.1e-5 : 6e-6);
+      REQUIRE(std::fabs(y[i] - e) <= tolerance + 4e-36);
+    }
+  }
+}
+
+TEST_CASE("Activation functions at zero, NaN and the infinities") {
+  constexpr float infinity = INFINITY;
+  for (const activation_function f : all) {
+    INFO(static_cast<int>(f));
+    const auto y = computed(zp::kernels::rows_baseline::activate, f,
+                            {0.0f, infinity, -infinity, NAN, -1e30f, 1e30f, 3e38f}, 1, 7, 7);
+    CHECK(y[0] == 0);
+    CHECK(y[1] == infinity);
+    CHECK(y[2] == (f == activation_function::none ? -infinity : 0));
+    CHECK(std::isnan(y[3]));
+    CHECK(y[4] == (f == activation_function::none ? -1e30f : 0));
+    CHECK(y[5] == 1e30f);
+    CHECK(y[6] == 3e38f);
+  }
+}
+
+TEST_CASE("Activation functions have the same bits at every width, and stay in their columns") {
+  const auto seed = test::seed(90);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  for (const zp::kernels::row_loops* l : zp::kernels::all_rows()) {
+    if (!zp::contains(zp::cpu_features(), l->needs)) continue;
+    for (std::size_t cols = 0; cols <= 70; ++cols) {
+      const std::size_t stride = cols + 3, rows = 3;
+      std::vector<float> x = test::nasty(g, rows * stride, 4.0f, 20);
+      for (const activation_function f : all) {
+        INFO(l->name << ' ' << static_cast<int>(f) << ' ' << cols);
+        const auto baseline =
+            computed(zp::kernels::rows_baseline::activate, f, x, rows, cols, stride);
+        REQUIRE(bits(computed(l->activate, f, x, rows, cols, stride)) == bits(baseline));
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          if (i % stride >= cols) REQUIRE(bits({baseline[i]}) == bits({x[i]}));
+        }
+      }
+    }
+  }
+}
