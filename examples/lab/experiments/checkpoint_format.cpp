@@ -1,3 +1,4 @@
+// Which names each format takes; what it cannot hold is refused before any work.
 #include <lab/experiments/checkpoint_format.hpp>
 #include <lab/experiments/compressed_tensors.hpp>
 #include <lab/experiments/quantized_checkpoint.hpp>

@@ -1,6 +1,5 @@
-// A byte-level-free BPE, as SentencePiece makes them and tokenizer.json has them for Llama: a text is one
-// piece, begins with a space, and a character without a token becomes the tokens <0x00> .. <0xFF> of its
-// bytes.
+// The BPE of SentencePiece, as tokenizer.json has it for Llama: a text is one piece, begins with a space,
+// and a character without a token becomes the tokens <0x00> .. <0xFF> of its bytes.
 //
 //   "an é" -> U+2581 "an" U+2581 "é" -> characters, <0xC3> <0xA9> where é has no token -> merges
 #pragma once

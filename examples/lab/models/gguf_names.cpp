@@ -1,3 +1,4 @@
+// One table for both families: no name of the one is a name of the other.
 #include <lab/models/gguf_names.hpp>
 #include <zeropoint/base/error.hpp>
 
