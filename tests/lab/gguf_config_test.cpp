@@ -110,3 +110,42 @@ TEST_CASE("Keys that are missing, ill-typed or of another model are named") {
     CHECK(!test::contains(message, "\n"));
   }
 }
+
+TEST_CASE("The keys of a GPT-2's metadata") {
+  const test::scratch dir;
+  test::gguf_model g;
+  const auto u32 = [&](const char* key, std::uint32_t v) { g.set(key, test::u32_entry(v)); };
+  g.set("general.architecture", test::text_entry("gpt2"));
+  u32("gpt2.block_count", 3);
+  u32("gpt2.context_length", 40);
+  u32("gpt2.embedding_length", 12);
+  u32("gpt2.feed_forward_length", 20);
+  u32("gpt2.attention.head_count", 2);
+  g.set("gpt2.attention.layer_norm_epsilon", test::f32_entry(0.25f));
+  g.add("token_embd.weight", {12, 5}, std::vector<float>(60));
+  const auto c = config_of(g);
+  CHECK(c.family == lab::model_family::gpt2);
+  CHECK((c.width == 12 && c.layers == 3 && c.positions == 40 && c.ffn == 20 && c.vocab == 5));
+  CHECK((c.heads == 2 && c.kv_heads == 2 && c.head_width == 6 && c.norm_eps == 0.25f));
+  CHECK((c.bias && c.mlp_bias && c.tied_head && !c.gated && !c.rms_norm && !c.rotary()));
+  struct lie {
+    std::string key;
+    entry value;
+    std::string expected;
+  };
+  for (const lie& one : std::vector<lie>{
+           {"gpt2.attention.layer_norm_epsilon", {}, "is missing; expected a float"},
+           {"gpt2.attention.head_count", test::u32_entry(5), "does not divide the width 12"},
+           {"gpt2.attention.head_count_kv", test::u32_entry(1), "is 1; expected 2"},
+           {"gpt2.attention.key_length", test::u32_entry(4), "is 4; expected 12 / 2"},
+           {"gpt2.attention.causal", test::bool_entry(false), "expected true"},
+           {"gpt2.vocab_size", test::u32_entry(6), "is 6, but the embedding has 5 tokens"}}) {
+    test::gguf_model changed = g;
+    changed.erase(one.key);
+    if (one.value) changed.set(one.key, *one.value);
+    const auto message = test::rejection([&] { return config_of(changed); });
+    CAPTURE(one.key, message);
+    CHECK(test::contains(message, "m.gguf: metadata " + one.key + ": "));
+    CHECK(test::contains(message, one.expected));
+  }
+}

@@ -14,6 +14,11 @@ namespace {
 
 const std::filesystem::path golden = test::data / "gguf" / "llama.gguf";
 
+std::vector<std::uint32_t> golden_ids(const std::string& name) {
+  const auto stored = test::read_array<std::uint16_t>(test::data / "gguf" / (name + ".ids.u16"));
+  return {stored.begin(), stored.end()};
+}
+
 /// The tiny Llama after `change`, written and opened.
 lab::transformer changed(const test::scratch& dir,
                          const std::function<void(test::gguf_model&)>& change = {}) {
@@ -26,16 +31,39 @@ lab::transformer changed(const test::scratch& dir,
 }  // namespace
 
 TEST_CASE("Logits of a GGUF file agree with HuggingFace") {
+  for (const std::string name : {"llama", "gpt2"}) {
+    CAPTURE(name);
+    const lab::transformer m = lab::load_model(test::data / "gguf" / (name + ".gguf"));
+    const auto ids = golden_ids(name);
+    REQUIRE(ids.size() == 19);
+    const auto expected = test::read_array<float>(test::data / "gguf" / (name + ".logits.f32"));
+    const auto logits = test::logits_of(m, ids);
+    REQUIRE(logits.size() == expected.size());
+    CHECK(test::relative_difference(logits, expected) <= 2e-6f);  // as golden_test.cpp
+  }
+}
+
+TEST_CASE("A GPT-2 in GGUF has HuggingFace's layers") {
+  const lab::transformer m = lab::load_model(test::data / "gguf" / "gpt2.gguf");
+  CHECK(m.config.family == lab::model_family::gpt2);
+  CHECK((m.config.tied_head && m.config.bias && m.config.mlp_bias && !m.config.rotary()));
+  CHECK(m.config.act == lab::activation::gelu_new);
+  CHECK(m.positions.size() == 24 * 32);
+  std::vector<std::string> names;
+  for (const lab::dense* d : m.linears()) names.push_back(d->name);
+  CHECK(names == std::vector<std::string>{"h.0.attn.c_attn", "h.0.attn.c_proj", "h.0.mlp.c_fc",
+                                          "h.0.mlp.c_proj"});
+  CHECK(m.blocks[0].qkv[0].out == 96);
+  CHECK(m.blocks[0].mlp_norm.bias.size() == 32);
+  CHECK(m.final_norm->bias.size() == 32);
+}
+
+TEST_CASE("Rows of q and k change places") {
   const lab::transformer m = lab::load_model(golden);
   CHECK(m.config.kv_heads == 2);
   CHECK(!m.config.tied_head);
-  const auto stored = test::read_array<std::uint16_t>(test::data / "gguf" / "llama.ids.u16");
-  const std::vector<std::uint32_t> ids(stored.begin(), stored.end());
-  REQUIRE(ids.size() == 19);
-  const auto expected = test::read_array<float>(test::data / "gguf" / "llama.logits.f32");
+  const auto ids = golden_ids("llama");
   const auto logits = test::logits_of(m, ids);
-  REQUIRE(logits.size() == expected.size());
-  CHECK(test::relative_difference(logits, expected) <= 2e-6f);  // as golden_test.cpp
   // Rows of q left as llama.cpp wants them give other logits.
   lab::transformer interleaved = m;
   lab::dense& q = interleaved.blocks[0].qkv[0];
@@ -122,7 +150,7 @@ TEST_CASE("Tensors that lie are named") {
       {[](auto& g) {
          g.add("rope_freqs.weight", {4}, {1, 1, 1, 1});
        },
-       "tensor \"rope_freqs.weight\" has no place in a Llama model"},
+       "tensor \"rope_freqs.weight\" has no place in a model"},
       {[](auto& g) { g.set("llama.block_count", test::u32_entry(1)); },
        "tensor \"blk.1.attn_norm.weight\" has no place"},
       {[](auto& g) { g.set("llama.block_count", test::u32_entry(3)); },
@@ -146,12 +174,14 @@ TEST_CASE("Tensors that lie are named") {
 }
 
 TEST_CASE("A damaged GGUF model is refused in one line, or still runs") {
+  const std::filesystem::path model =
+      GENERATE(std::filesystem::path(golden), test::data / "gguf" / "gpt2_q4_0.gguf");
   const auto seed = test::seed(9);
   INFO(test::seed_text(seed));
   test::generator g(seed);
   const test::scratch dir;
-  const std::string good = test::slurp(golden);
-  const lab::gguf_file file(golden);
+  const std::string good = test::slurp(model);
+  const lab::gguf_file file(model);
   const auto header = static_cast<std::size_t>(file.header().data_begin);
   std::size_t refused = 0, ran = 0;
   for (int round = 0; round < 400; ++round) {

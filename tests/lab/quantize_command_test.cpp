@@ -3,6 +3,7 @@
 #include <lab/io/text.hpp>
 
 #include "lab/command.hpp"
+#include "lab/file_size_limit.hpp"
 #include "lab/golden.hpp"
 #include "lab/tiny_model.hpp"
 
@@ -57,12 +58,12 @@ std::set<std::string> names_in(const std::filesystem::path& folder) {
 TEST_CASE("what quantize wrote scores exactly as the scheme in memory") {
   for (const char* family : {"gpt2", "opt"}) {
     const bench b(family);
-    const std::string schemes = "w8,w4-g32,w8a8-dynamic,w8a8-dynamic-token,w8a8-static";
+    const std::string schemes = "w8,w4-g32,w4a8-g32,w8a8-dynamic,w8a8-dynamic-token,w8a8-static";
     const auto result = b.quantize(schemes);
     REQUIRE(result.err == "");
     REQUIRE(result.code == 0);
     for (const std::string scheme :
-         {"w8", "w4-g32", "w8a8-dynamic", "w8a8-dynamic-token", "w8a8-static"}) {
+         {"w8", "w4-g32", "w4a8-g32", "w8a8-dynamic", "w8a8-dynamic-token", "w8a8-static"}) {
       CAPTURE(family, scheme);
       const std::string folder = b.out + "/" + scheme;
       CHECK(test::contains(result.out, folder + ": " + scheme + ", "));
@@ -135,6 +136,7 @@ TEST_CASE("wrong use of quantize and of what it wrote") {
   for (const auto& [scheme, expected] : std::vector<std::pair<std::string, std::string>>{
            {"fp32", "expected a scheme with integer weights"},
            {"", "expected a scheme with integer weights"},
+           {"w8a8-static-watch", "-watch changes while it runs"},
            {"w8,w4-awq", "w4-awq cannot be written as a checkpoint: AWQ scales the inputs"},
            {"w9", "w9"}}) {
     const auto result = b.quantize(scheme);
@@ -154,4 +156,110 @@ TEST_CASE("wrong use of quantize and of what it wrote") {
   const auto twice = zp_lab({"quantize", "--model", b.out, "--scheme", "w8", "-o", b.out + "2"});
   CHECK(twice.code == 2);
   CHECK(test::contains(twice.err, "quantized already"));
+}
+
+TEST_CASE("compressed-tensors folders score as the scheme in memory") {
+  for (const char* family : {"opt", "llama"}) {
+    const bench b(family);
+    const auto result =
+        b.quantize("w8,w4-g8,w8a8-dynamic-token", {"--format", "compressed-tensors"});
+    REQUIRE(result.err == "");
+    REQUIRE(result.code == 0);
+    for (const std::string scheme : {"w8", "w4-g8", "w8a8-dynamic-token"}) {
+      CAPTURE(family, scheme);
+      const std::string folder = b.out + "/" + scheme;
+      const auto stored = b.row(folder),
+                 memory = b.row(b.model.path().string(), {"--schemes", scheme});
+      CHECK(stored["scheme"] == scheme);
+      for (const char* key : {"loss", "clipped", "weight_bytes", "tokens"})
+        CHECK(stored[key] == memory[key]);
+      const std::string card = test::slurp(folder + "/README.md");
+      CHECK(test::contains(card, "- format: compressed-tensors\n"));
+      CHECK(test::contains(card, "vllm serve DIR"));
+      CHECK(!test::contains(card, "no other engine"));
+    }
+    const std::string model = b.model.path().string(), folder = b.out + "/w8a8-dynamic-token";
+    const auto compared = zp_lab({"compare", "--model", model, "--quantized", folder, "--prompt",
+                                  "ab", "--max-new-tokens", "4", "--threads", "1"});
+    CHECK(compared.err == "");
+    CHECK(test::contains(compared.out, "w8a8-dynamic-token of " + folder));
+    const auto generated = zp_lab({"generate", "--model", folder, "--prompt", "ab",
+                                   "--max-new-tokens", "4", "--threads", "1"});
+    CHECK(generated.code == 0);
+  }
+}
+
+TEST_CASE("GGUF files of quantize, their card, and what is said of models they cannot hold") {
+  const test::scratch model, dir;
+  test::write_tiny_model(model, "gpt2");
+  const std::string text = dir.write("text", test::some_text(400)).string(),
+                    out = (dir.path() / "out").string();
+  const auto quantize = [&](const std::string& from, const std::string& schemes,
+                            std::vector<std::string> more = {}) {
+    std::vector<std::string> all{"quantize", "--model", from, "--scheme",  schemes, "--format",
+                                 "gguf",     "-o",      out,  "--threads", "1"};
+    all.insert(all.end(), more.begin(), more.end());
+    return zp_lab(all);
+  };
+  const auto result =
+      quantize(model.path().string(), "q8_0,q4_0", {"--evaluate-tokens", "64", "--text", text});
+  REQUIRE(result.err == "");
+  REQUIRE(result.code == 0);
+  for (const std::string scheme : {"q8_0", "q4_0"}) {
+    const std::string folder = out + "/" + scheme;
+    CHECK(names_in(folder) == std::set<std::string>{"README.md", "model.gguf"});
+    const std::string card = test::slurp(folder + "/README.md");
+    CAPTURE(card);
+    for (const std::string& part :
+         {"quantized with " + scheme + "\n", std::string("- format: gguf\n"),
+          std::string("a scale per 32 inputs of an output in float16"),
+          std::string("6 layers have rows that are not whole blocks of 32"), "\n" + scheme + " ",
+          std::string("llama-cli -m model.gguf")})
+      CHECK(test::contains(card, part));
+    const auto said = zp_lab({"generate", "--model", folder + "/model.gguf", "--prompt", "ab",
+                              "--max-new-tokens", "4", "--threads", "1"});
+    CHECK(said.code == 0);
+  }
+  const auto refused = [&](const test::outcome& run, const std::string& expected) {
+    CAPTURE(run.err, expected);
+    CHECK(run.code == 2);
+    CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+    CHECK(test::contains(run.err, expected));
+  };
+  const std::string from = model.path().string();
+  std::filesystem::remove_all(out);
+  refused(quantize(from, "w8"), "\"w8\" is no type of --format gguf; expected q8_0, q4_0 or both");
+  refused(quantize(from, ""), "expected q8_0, q4_0 or both");
+  refused(zp_lab({"quantize", "--model", from, "--scheme", "w8", "--format", "onnx", "-o", out}),
+          "--format: \"onnx\" is not a format; expected zeropoint, compressed-tensors or gguf");
+  const test::scratch opt;
+  test::write_tiny_model(opt, "opt");
+  refused(quantize(opt.path().string(), "q8_0"), "llama.cpp has no OPT");
+  CHECK(!std::filesystem::exists(out + "/model.gguf"));
+  const auto conv1d = zp_lab({"quantize", "--model", from, "--scheme", "w8", "--format",
+                              "compressed-tensors", "-o", out + "2", "--threads", "1"});
+  refused(conv1d, "GPT-2's layers are Conv1D");
+  CHECK(!std::filesystem::exists(out + "2"));
+}
+
+TEST_CASE("A disk that fills leaves no model under the final name") {
+  const test::scratch model, dir;
+  test::write_tiny_model(model, "gpt2");
+  for (const std::string format : {"zeropoint", "gguf"}) {
+    const std::string out = (dir.path() / format).string();
+    test::outcome run;
+    {
+      const test::file_size_limit limit(8192);
+      run = zp_lab({"quantize", "--model", model.path().string(), "--scheme",
+                    format == "gguf" ? "q8_0" : "w8", "--format", format, "-o", out, "--threads",
+                    "1"});
+    }
+    CAPTURE(format, run.err);
+    CHECK(run.code == 2);
+    CHECK(test::contains(run.err, "cannot be written"));
+    for (const std::string& name : names_in(out)) {
+      CAPTURE(name);
+      CHECK((name == "tokenizer.json" || name == "tokenizer_config.json"));
+    }
+  }
 }

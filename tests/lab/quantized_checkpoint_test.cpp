@@ -4,16 +4,18 @@
 #include <lab/io/json.hpp>
 
 #include "lab/golden.hpp"
+#include "lab/stored_checkpoint.hpp"
 #include "support/test.hpp"
 
 #include <functional>
 #include <limits>
-#include <map>
 
 namespace {
 
 namespace fs = std::filesystem;
 using lab::quantized_checkpoint;
+using test::stored;
+using files = test::stored_checkpoint;
 
 /// Quantizes the checkpoint in `from`, calibrated on `ids`, and writes it.
 lab::scheme_layers write(const fs::path& from, const lab::transformer& m, const std::string& name,
@@ -31,39 +33,6 @@ lab::scheme_layers write(const fs::path& from, const lab::transformer& m, const 
   return made;
 }
 
-/// A tensor that a test may change.
-struct stored {
-  lab::dtype type;
-  std::vector<std::uint64_t> shape;
-  std::vector<std::byte> bytes;
-
-  template <class T>
-  void put(std::size_t element, T value) {
-    std::memcpy(bytes.data() + element * sizeof value, &value, sizeof value);
-  }
-};
-
-/// The two files of a checkpoint in memory.
-struct files {
-  lab::json config;
-  std::map<std::string, std::string> metadata;
-  std::map<std::string, stored> tensors;
-
-  explicit files(const fs::path& folder)
-      : config(lab::parse_json(test::slurp(folder / "config.json"), "config.json")) {
-    const lab::safetensors weights(folder);
-    metadata = weights.files()[0].metadata();
-    for (const auto& [name, entry] : weights.tensors())
-      tensors[name] = {entry.info.type, entry.info.shape, weights.bytes(name)};
-  }
-  void write(const test::scratch& to) const {
-    std::vector<lab::tensor_source> all;
-    for (const auto& [name, t] : tensors) all.push_back({name, t.type, t.shape, t.bytes});
-    lab::write_safetensors(to.path() / "model.safetensors", all, metadata);
-    to.write("config.json", config.dump());
-  }
-};
-
 const fs::path gpt2 = test::golden / "gpt2_tied", opt = test::golden / "opt_pre_norm";
 const std::string layer = "transformer.h.0.attn.c_attn";
 
@@ -78,7 +47,8 @@ TEST_CASE("a checkpoint read again computes the same bits") {
     for (const char* scheme :
          {"w8", "w4-g32", "w4-g64", "w4-g128", "w8a8-dynamic", "w8a8-dynamic-token", "w8a8-static",
           "w8a8-static-mse", "w4-g8-affine", "w8-affine", "w5-tensor", "w3-gptq", "w8-attn8",
-          "w8a8-dynamic-token-head8"}) {
+          "w8a8-dynamic-token-head8", "w4a8", "w4a8-g32", "w3a8-g64-affine", "w4a8-tensor",
+          "w2a8-gptq"}) {
       CAPTURE(model, scheme);
       const test::scratch dir;
       const lab::scheme_layers made = write(from, m, scheme, ids, dir.path());
@@ -109,6 +79,7 @@ TEST_CASE("the file holds codes for every layer, in the bytes that they need") {
   CHECK(f.config["quantization_config"]["scheme"] == "w4-g8");
   CHECK(f.config["quantization_config"]["weights"]["group_size"] == 8);
   CHECK(f.config["n_embd"] == 20);
+  CHECK(f.config["quantization_config"]["activations"].is_null());
   CHECK(f.metadata.at("zeropoint.scheme") == "w4-g8");
   CHECK(f.tensors.at(layer + ".weight_codes").shape == std::vector<std::uint64_t>{60, 10});
   CHECK(f.tensors.at(layer + ".weight_scales").shape == std::vector<std::uint64_t>{60, 3});

@@ -13,6 +13,7 @@ void add_bench(CLI::App& app);
 void add_budget(CLI::App& app);
 void add_calibrate(CLI::App& app);
 void add_compare(CLI::App& app);
+void add_convert(CLI::App& app);
 void add_diagnose(CLI::App& app);
 void add_frameworks(CLI::App& app);
 void add_gallery(CLI::App& app);

@@ -28,12 +28,16 @@ void check(const generate_arguments& o) {
 /// Text as it comes, or numbers where there is no tokenizer.
 class printer {
  public:
-  explicit printer(const tokenizer* tokens) : tokens_(tokens) {}
+  /// `begins`: the prompt is empty, and a space that the tokenizer puts in front is not shown.
+  printer(const tokenizer* tokens, bool begins) : tokens_(tokens), begins_(begins) {}
   void show(std::uint32_t id) {
     if (tokens_ == nullptr) {
       std::cout << (first_ ? "" : " ") << id;
     } else if (id < tokens_->size()) {
-      std::cout << stream_.add(tokens_->decode_bytes({&id, 1}));
+      std::string text = tokens_->decode_bytes({&id, 1});
+      const bool spaced = first_ && begins_ && tokens_->begins_with_space();
+      if (spaced && text.starts_with(' ')) text.erase(0, 1);
+      std::cout << stream_.add(text);
     } else {  // a row of the embedding beyond the vocabulary
       std::cout << stream_.add("\xFF");
     }
@@ -45,6 +49,7 @@ class printer {
  private:
   const tokenizer* tokens_;
   utf8_stream stream_;
+  bool begins_;
   bool first_ = true;
 };
 
@@ -100,7 +105,7 @@ void generate(const generate_arguments& o) {
   how.choice = o.choice;
   how.threads = o.thread_count();
   if (tokens) how.stop = m.config.eos;
-  printer out(tokens ? &*tokens : nullptr);
+  printer out(tokens ? &*tokens : nullptr, o.prompt.empty());
   std::vector<generation> runs;
   runs.push_back(lab::generate(m, made->schemes[0], ids, how, [&](std::uint32_t id) {
     out.show(id);

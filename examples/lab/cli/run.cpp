@@ -54,6 +54,7 @@ int parse_and_run(int argc, const char* const* argv) {
   add_gallery(app);
   add_merge(app);
   add_random(app);
+  add_convert(app);
   add_quantize(app);
   add_report(app);
   add_weights(app);

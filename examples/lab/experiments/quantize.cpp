@@ -1,10 +1,12 @@
 // Quantizes, writes, and measures what was written.
+#include <lab/experiments/compressed_tensors.hpp>
 #include <lab/experiments/quantize.hpp>
-#include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/experiments/workload.hpp>
 #include <lab/io/file.hpp>
 #include <lab/io/gguf.hpp>
+#include <lab/io/tokenizer_files.hpp>
 #include <lab/models/load.hpp>
+#include <lab/models/write_gguf.hpp>
 
 #include <algorithm>
 
@@ -46,9 +48,33 @@ void copy_tokenizer(const fs::path& from, const fs::path& to) {
 class quantizer {
  public:
   explicit quantizer(const quantize_options& o)
-      : options_(o), weights_(o.model), work_(prepare(o)) {}
+      : options_(o), weights_(o.model), work_(prepare(o)) {
+    if (o.format != checkpoint_format::compressed_tensors) return;
+    for (const scheme_name& s : o.schemes) require_compressible(s, work_.model);
+  }
 
   model_card write(const scheme_name& scheme, scheme_maker& maker, const fs::path& folder) const {
+    model_card card;
+    card.model = folder_name(options_.model);
+    card.format = options_.format;
+    card.scheme = scheme;
+    card.parameters = work_.model.parameters();
+    card.linear_parameters = work_.model.linear_parameters();
+    for (const safetensors_file& file : weights_.files()) card.bytes_before += file.file_bytes();
+    if (options_.format == checkpoint_format::gguf) {
+      write_gguf(card, folder);
+    } else {
+      write_folder(card, maker, folder);
+    }
+    write_file(folder / "README.md", text_of(card));
+    return card;
+  }
+
+  [[nodiscard]] scheme_maker maker() const { return work_.maker(options_.schemes); }
+
+ private:
+  void write_folder(model_card& card, scheme_maker& maker, const fs::path& folder) const {
+    const scheme_name& scheme = card.scheme;
     const scheme_layers made = maker.make(scheme);
     const calibration nothing;
     const bool calibrated = scheme.kind == arithmetic::calibrated;
@@ -57,24 +83,32 @@ class quantizer {
     fs::create_directories(folder);
     fs::remove(folder / "config.json");  // no model until all of it is new
     copy_tokenizer(options_.model, folder);
-    model_card card;
-    card.model = folder_name(options_.model);
-    card.scheme = scheme;
-    card.parameters = work_.model.parameters();
-    card.linear_parameters = work_.model.linear_parameters();
-    for (const safetensors_file& file : weights_.files()) card.bytes_before += file.file_bytes();
     card.bytes_after = write_quantized(folder, scheme, options_.model / "config.json", weights_,
-                                       work_.model, layers);
+                                       work_.model, layers, card.format);
     card.linear_bytes = made.stored_bytes;
     if (scheme.needs_calibration()) card.calibration = calibration_of(work_.description.protocol);
-    if (options_.evaluate_tokens > 0) card.evaluation = evaluated(folder);
-    write_file(folder / "README.md", text_of(card));
-    return card;
+    if (options_.evaluate_tokens > 0) card.evaluation = evaluated(load_quantized(folder).layers);
   }
 
-  [[nodiscard]] scheme_maker maker() const { return work_.maker(options_.schemes); }
+  void write_gguf(model_card& card, const fs::path& folder) const {
+    std::optional<tokenizer_data> tokens;
+    if (has_tokenizer(options_.model)) tokens = load_tokenizer(options_.model);
+    const auto type = card.scheme.weights.bits == 4 ? ggml_q4_0 : ggml_q8_0;
+    fs::create_directories(folder);
+    const fs::path file = folder / gguf_file_name;
+    const gguf_sizes sizes = write_gguf_model(file, work_.model, tokens, type, card.model);
+    card.bytes_after = sizes.file;
+    card.linear_bytes = sizes.linear;
+    card.float_layers = sizes.plain_layers;
+    if (options_.evaluate_tokens == 0) return;
+    const auto read = std::make_shared<const transformer>(load_model(file));
+    scheme_layers layers = make_scheme("fp32", *read, {});
+    layers.name = card.scheme.text;
+    layers.stored_bytes = sizes.linear;
+    layers.model = read;
+    card.evaluation = evaluated(std::move(layers));
+  }
 
- private:
   static workload prepare(const quantize_options& o) {
     const bool calibrated = std::any_of(o.schemes.begin(), o.schemes.end(),
                                         [](const auto& s) { return s.needs_calibration(); });
@@ -95,10 +129,10 @@ class quantizer {
   }
 
   /// fp32 and the checkpoint as it loads again.
-  study evaluated(const fs::path& folder) const {
+  study evaluated(scheme_layers read) const {
     std::vector<scheme_layers> both;
     both.push_back(make_scheme("fp32", work_.model, {}));
-    both.push_back(std::move(load_quantized(folder).layers));
+    both.push_back(std::move(read));
     study s = work_.description;
     s.rows = measure(work_.model, both, work_.ids, work_.windows, options_.threads);
     return s;
@@ -110,15 +144,6 @@ class quantizer {
 };
 
 }  // namespace
-
-std::vector<scheme_name> storable_schemes(std::string_view list) {
-  std::vector<scheme_name> names = parse_schemes(list);
-  names.erase(names.begin());  // fp32, which parse_schemes() puts first
-  if (list.empty() || names.empty())
-    throw input_error("expected a scheme with integer weights, for example w8 or w4-g32");
-  for (const scheme_name& s : names) require_storable(s);
-  return names;
-}
 
 void quantize_checkpoints(const quantize_options& o,
                           const std::function<void(const fs::path&, const model_card&)>& done) {

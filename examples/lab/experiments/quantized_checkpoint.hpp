@@ -1,5 +1,5 @@
 // A quantized checkpoint: what `zp-lab quantize` writes and `zp-lab perplexity`, `generate`, `compare`
-// and `logits` read.
+// and `logits` read. There are two formats; that of others is in compressed_tensors.hpp, this is our own.
 // config.json has "quantization_config": {"quant_method": "zeropoint", "format_version": 1,
 // "scheme": "w4-g32", ...}; model.safetensors names scheme and version in its metadata too, and has
 // for every linear layer L of the blocks, always [out, in], in place of L.weight
@@ -15,6 +15,7 @@
 // weight = scale * (code - zero point). Everything else is stored as in the float checkpoint.
 #pragma once
 
+#include <lab/experiments/checkpoint_format.hpp>
 #include <lab/experiments/perplexity.hpp>
 #include <lab/experiments/schemes.hpp>
 #include <lab/io/safetensors.hpp>
@@ -25,8 +26,9 @@ namespace lab {
 
 /// One linear layer after quantization.
 struct quantized_layer {
-  zeropoint::quantized_matrix<std::int8_t> codes;  ///< [out, in]
-  zeropoint::value_range inputs;                   ///< static schemes only
+  zeropoint::quantized_matrix<std::int8_t> codes;       ///< [out, in]
+  zeropoint::value_range inputs;                        ///< static schemes only
+  zeropoint::scheme input_grid = zeropoint::symmetric;  ///< the same
 };
 
 /// Throws input_error unless the scheme can be written: integer weights that multiply the layer's
@@ -45,10 +47,12 @@ void require_storable(const scheme_name& scheme);
 
 /// Writes model.safetensors and then config.json into `out`, which exists; each appears whole or not
 /// at all. `weights` and `config` are those of the float checkpoint, `layers` in the order of
-/// model.linears(). Returns the bytes of model.safetensors.
+/// model.linears(); the format is one of the two that are read again. Returns the bytes of
+/// model.safetensors.
 std::uint64_t write_quantized(const std::filesystem::path& out, const scheme_name& scheme,
                               const std::filesystem::path& config, const safetensors& weights,
-                              const transformer& model, std::span<const quantized_layer> layers);
+                              const transformer& model, std::span<const quantized_layer> layers,
+                              checkpoint_format format = checkpoint_format::zeropoint);
 
 /// The weights of linears(): 4 bytes each that only a float reference needs.
 enum class float_weights : std::uint8_t { kept, dropped };
@@ -60,11 +64,12 @@ struct quantized_checkpoint {
   std::vector<zeropoint::value_range> input_ranges;  ///< in the order of linears(); static schemes
 };
 
-/// Whether the folder's config.json names this format. False when there is no such file, or another
+/// Whether the folder's config.json names one of the two formats. False when there is no such file, or another
 /// problem that loading will report.
 [[nodiscard]] bool is_quantized(const std::filesystem::path& folder);
 
-/// Throws input_error for a scheme, shape, code, scale, zero point or range that is not as above.
+/// Throws input_error for a scheme, shape, code, scale, zero point or range that is not as its format
+/// says.
 [[nodiscard]] quantized_checkpoint load_quantized(const std::filesystem::path& folder,
                                                   float_weights weights = float_weights::kept);
 

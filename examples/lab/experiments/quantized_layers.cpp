@@ -5,8 +5,8 @@
 namespace lab {
 
 void require_storable(const scheme_name& s) {
-  const bool coded = s.kind == arithmetic::weight_only || s.kind == arithmetic::dynamic ||
-                     s.kind == arithmetic::calibrated;
+  const bool coded = s.kind == arithmetic::weight_only || s.kind == arithmetic::int4 ||
+                     s.kind == arithmetic::dynamic || s.kind == arithmetic::calibrated;
   const char* why = !coded                            ? "it has no integer weights of one grid"
                     : s.method == weight_method::awq  ? "AWQ scales the inputs"
                     : s.cure != activation_cure::none ? "-smooth and -rotate change the model"
@@ -14,8 +14,8 @@ void require_storable(const scheme_name& s) {
                                                       : nullptr;
   if (why == nullptr) return;
   throw input_error(s.text + " cannot be written as a checkpoint: " + why +
-                    "; expected w2 to w8 [-tensor|-channel|-gN] [-affine] [-gptq|-adaround], "
-                    "w8a8-dynamic[-token] or w8a8-static[-p99.9|-mse|-kl]");
+                    "; expected w2 to w8 or w2a8 to w4a8 [-tensor|-channel|-gN] [-affine] "
+                    "[-gptq|-adaround], w8a8-dynamic[-token] or w8a8-static[-p99.9|-mse|-kl]");
 }
 
 zeropoint::block_shape block_of(const scheme_name& s, std::size_t out, std::size_t in) {
@@ -62,13 +62,18 @@ scheme_layers restore_scheme(const scheme_name& s, const transformer& model,
     case arithmetic::weight_only:
       return b.quantized(
           [&](std::size_t i, const dense& d) { return weight_only_linear(weight(i, d), d.bias); });
+    case arithmetic::int4:
+      return b.quantized(
+          [&](std::size_t i, const dense& d) { return int4_linear(weight(i, d), d.bias); });
     case arithmetic::dynamic:
       return b.quantized([&](std::size_t i, const dense& d) {
         return dynamic_linear(weight(i, d), d.bias, dynamic_options(s));
       });
     default:
       return b.quantized([&](std::size_t i, const dense& d) {
-        return static_linear(weight(i, d), d.bias, layers[i].inputs);
+        static_linear_options options;
+        options.activations = layers[i].input_grid;
+        return static_linear(weight(i, d), d.bias, layers[i].inputs, options);
       });
   }
 }

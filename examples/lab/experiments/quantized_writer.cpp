@@ -1,35 +1,12 @@
 // From quantized layers to the two files of a checkpoint.
-#include <lab/experiments/quantized_checkpoint.hpp>
-#include <lab/io/json.hpp>
+#include <lab/experiments/compressed_tensors.hpp>
 #include <zeropoint/math/packed_int4.hpp>
 #include <zeropoint/nn/static_linear.hpp>
 
-#include <deque>
 #include <set>
 
 namespace lab {
 namespace {
-
-/// Tensors to write and the bytes they borrow.
-class tensor_list {
- public:
-  void add(std::string name, dtype type, std::vector<std::uint64_t> shape,
-           std::vector<std::byte> bytes) {
-    storage_.push_back(std::move(bytes));
-    tensors_.push_back({std::move(name), type, std::move(shape), storage_.back()});
-  }
-  template <class T>
-  void add(std::string name, dtype type, std::vector<std::uint64_t> shape,
-           std::span<const T> values) {
-    const auto bytes = std::as_bytes(values);
-    add(std::move(name), type, std::move(shape), {bytes.begin(), bytes.end()});
-  }
-  [[nodiscard]] std::span<const tensor_source> all() const { return tensors_; }
-
- private:
-  std::deque<std::vector<std::byte>> storage_;  // does not move what it holds
-  std::vector<tensor_source> tensors_;
-};
 
 std::vector<std::byte> packed(const zeropoint::quantized_matrix<std::int8_t>& codes) {
   const zeropoint::packed_int4_matrix<std::int8_t> packed(codes);
@@ -77,6 +54,11 @@ std::string prefix_of(const safetensors& weights, const transformer& model) {
   reject({weights.path()}, "no tensor ", in_quotes(suffix));
 }
 
+/// What transformers calls it, which is not what every older file does.
+std::string usual_prefix(model_family family) {
+  return family == model_family::opt ? "model.decoder." : "model.";
+}
+
 /// Tensors that are never read: the attention masks of old GPT-2 files, and a head that is tied.
 bool is_ignored(std::string_view name, const model_config& c) {
   if (name == "lm_head.weight") return c.tied_head;
@@ -94,11 +76,12 @@ json description_of(const scheme_name& s, const quantized_layer& first) {
                   {"packed", s.weights.bits <= 4}};
   if (s.granularity.is_grouped()) weights["group_size"] = block.cols;
   json activations;
+  const bool per_token = s.per_token || s.kind == arithmetic::int4;
   if (s.kind != arithmetic::weight_only) {
     activations = {{"bits", 8},
                    {"symmetric", true},
-                   {"dynamic", s.kind == arithmetic::dynamic},
-                   {"granularity", s.per_token ? "token" : "tensor"}};
+                   {"dynamic", s.kind != arithmetic::calibrated},
+                   {"granularity", per_token ? "token" : "tensor"}};
   }
   return {{"quant_method", quantized_format::method},
           {"format_version", quantized_format::version},
@@ -111,29 +94,38 @@ json description_of(const scheme_name& s, const quantized_layer& first) {
 
 std::uint64_t write_quantized(const std::filesystem::path& out, const scheme_name& scheme,
                               const std::filesystem::path& config, const safetensors& weights,
-                              const transformer& model, std::span<const quantized_layer> layers) {
+                              const transformer& model, std::span<const quantized_layer> layers,
+                              checkpoint_format format) {
   const auto linears = model.linears();
   ZP_REQUIRE(layers.size() == linears.size(), "write_quantized: ", layers.size(),
              " layers, the model has ", linears.size());
-  const std::string prefix = prefix_of(weights, model);
+  const bool ours = format == checkpoint_format::zeropoint;
+  if (!ours) require_compressible(scheme, model);
+  const std::string prefix = prefix_of(weights, model),
+                    written = ours ? prefix : usual_prefix(model.config.family);
   tensor_list tensors;
   std::set<std::string> replaced;
   for (std::size_t i = 0; i < linears.size(); ++i) {
-    const std::string name = prefix + linears[i]->name;
-    replaced.insert(name + ".weight");
-    add_layer(tensors, name, scheme, layers[i]);
+    replaced.insert(prefix + linears[i]->name + ".weight");
+    (ours ? add_layer : add_compressed_layer)(tensors, written + linears[i]->name, scheme,
+                                              layers[i]);
   }
   for (const auto& [name, entry] : weights.tensors()) {
     if (replaced.contains(name) || is_ignored(name, model.config)) continue;
-    tensors.add(name, entry.info.type, entry.info.shape, weights.bytes(name));
+    const bool below = name != "lm_head.weight" && name.starts_with(prefix);
+    tensors.add(below ? written + name.substr(prefix.size()) : name, entry.info.type,
+                entry.info.shape, weights.bytes(name));
   }
   json tree = parse_json(read_file(config, largest_config), config.string());
-  tree["quantization_config"] = description_of(scheme, layers.front());
+  tree["quantization_config"] =
+      ours ? description_of(scheme, layers.front()) : compressed_description(scheme, model);
+  std::map<std::string, std::string> metadata{{"format", "pt"}};
+  if (ours) {
+    metadata[quantized_format::version_key] = std::to_string(quantized_format::version);
+    metadata[quantized_format::scheme_key] = scheme.text;
+  }
   const auto file = out / "model.safetensors";
-  write_safetensors(file, tensors.all(),
-                    {{"format", "pt"},
-                     {quantized_format::version_key, std::to_string(quantized_format::version)},
-                     {quantized_format::scheme_key, scheme.text}});
+  write_safetensors(file, tensors.all(), metadata);
   write_file(out / "config.json", tree.dump(2) + "\n");
   return std::filesystem::file_size(file);
 }

@@ -4,6 +4,7 @@
 #include <lab/io/gguf.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/io/text.hpp>
+#include <lab/io/tokenizer_files.hpp>
 #include <lab/models/float_kernels.hpp>
 #include <lab/models/load.hpp>
 #include <zeropoint/kernels/registry.hpp>
@@ -27,11 +28,6 @@ std::vector<window> cut_or_complain(window_rule rule, const std::string& text, s
                       " tokens are less than one window of " + std::to_string(p.window));
   }
   return windows;
-}
-
-bool has_tokenizer(const std::filesystem::path& folder) {
-  return is_gguf(folder) || std::filesystem::exists(folder / "tokenizer.json") ||
-         std::filesystem::exists(folder / "vocab.json");
 }
 
 void see_random_ids(workload& w) {

@@ -1,10 +1,11 @@
 // The table of types and the decoders.
 #include <lab/io/ggml_types.hpp>
 
-#include <zeropoint/base/float16.hpp>
+#include <zeropoint/math/presets.hpp>
 
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <cstring>
 
 namespace lab {
@@ -69,14 +70,42 @@ void decode_q8_0(std::span<const std::byte> blocks, std::span<float> out) {
   }
 }
 
+void put_scale(zeropoint::float16 d, std::byte* at) {
+  ZP_REQUIRE(std::isfinite(zeropoint::to_float(d)), "a block needs a scale beyond float16's 65504");
+  std::memcpy(at, &d.bits, sizeof d.bits);
+}
+
+void encode_f32(std::span<const float> values, std::span<std::byte> blocks) {
+  std::memcpy(blocks.data(), values.data(), values.size_bytes());
+}
+
+void encode_q4_0(std::span<const float> values, std::span<std::byte> blocks) {
+  std::array<std::uint8_t, 2 * half> codes;
+  for (std::size_t i = 0, at = 0; i < values.size(); i += 2 * half, at += 18) {
+    put_scale(zeropoint::presets::ggml::quantize_q4_0(values.subspan(i).first<2 * half>(), codes),
+              &blocks[at]);
+    for (std::size_t j = 0; j < half; ++j)
+      blocks[at + 2 + j] = static_cast<std::byte>(codes[j] | codes[j + half] << 4);
+  }
+}
+
+void encode_q8_0(std::span<const float> values, std::span<std::byte> blocks) {
+  std::array<std::int8_t, 2 * half> codes;
+  for (std::size_t i = 0, at = 0; i < values.size(); i += 2 * half, at += 34) {
+    put_scale(zeropoint::presets::ggml::quantize_q8_0(values.subspan(i).first<2 * half>(), codes),
+              &blocks[at]);
+    std::memcpy(&blocks[at + 2], codes.data(), codes.size());
+  }
+}
+
 constexpr std::array<ggml_type, 29> ggml_types{{
-    {0, "F32", 1, 4, decode_plain<float>},
+    {0, "F32", 1, 4, decode_plain<float>, encode_f32},
     {1, "F16", 1, 2, decode_plain<zeropoint::float16>},
-    {2, "Q4_0", 32, 18, decode_q4_0},
+    {2, "Q4_0", 32, 18, decode_q4_0, encode_q4_0},
     {3, "Q4_1", 32, 20, decode_q4_1},
     {6, "Q5_0", 32, 22},
     {7, "Q5_1", 32, 24},
-    {8, "Q8_0", 32, 34, decode_q8_0},
+    {8, "Q8_0", 32, 34, decode_q8_0, encode_q8_0},
     {9, "Q8_1", 32, 36},
     {10, "Q2_K", 256, 84},
     {11, "Q3_K", 256, 110},
@@ -107,6 +136,10 @@ const ggml_type* find_ggml_type(std::uint32_t number) noexcept {
   const auto found = std::find_if(ggml_types.begin(), ggml_types.end(),
                                   [&](const ggml_type& t) { return t.number == number; });
   return found == ggml_types.end() ? nullptr : &*found;
+}
+
+const ggml_type& ggml_type_of(ggml_type_number number) noexcept {
+  return *find_ggml_type(number);
 }
 
 }  // namespace lab

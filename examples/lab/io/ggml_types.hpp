@@ -21,15 +21,23 @@ struct ggml_type {
   /// and a code at most 8, so that their product is exact and only the sum with m rounds. A
   /// signalling NaN of F16 or BF16 becomes quiet.
   using decoder = void (*)(std::span<const std::byte> blocks, std::span<float> out);
+  /// The inverse, as the reference quantizers of ggml do (presets.hpp). Throws zeropoint::error for a
+  /// value that is not finite or too large for the scale of a block, a float16.
+  using encoder = void (*)(std::span<const float> values, std::span<std::byte> blocks);
 
   std::uint32_t number = 0;  ///< in a file
   std::string_view name;     ///< "Q8_0"
   std::uint32_t block = 1;   ///< elements of a block
   std::uint32_t bytes = 1;   ///< bytes of a block
   decoder decode = nullptr;  ///< null for a type that can be listed, not read
+  encoder encode = nullptr;  ///< null for a type that is not written
 };
 
 /// Null for a number that no type has, or had and gave up.
 [[nodiscard]] const ggml_type* find_ggml_type(std::uint32_t number) noexcept;
+
+/// Numbers of the types that are written.
+enum ggml_type_number : std::uint32_t { ggml_f32 = 0, ggml_q4_0 = 2, ggml_q8_0 = 8 };
+[[nodiscard]] const ggml_type& ggml_type_of(ggml_type_number number) noexcept;
 
 }  // namespace lab

@@ -56,6 +56,9 @@ class gguf_value {
   [[nodiscard]] std::size_t size() const noexcept;
   /// Throws zeropoint::error unless i < size().
   [[nodiscard]] element operator[](std::size_t i) const;
+  /// What a file holds of them, one after another: numbers or texts, of which the other is empty.
+  [[nodiscard]] std::span<const std::byte> numbers() const noexcept { return numbers_; }
+  [[nodiscard]] std::span<const std::string> texts() const noexcept { return texts_; }
 
  private:
   gguf_kind kind_;
@@ -80,13 +83,16 @@ struct gguf_tensor {
   [[nodiscard]] std::uint64_t elements() const noexcept;
 };
 
+/// In the order of the file.
+using gguf_entries = std::vector<std::pair<std::string, gguf_value>>;
+
 /// The checked header of one file.
 struct gguf_header {
   std::uint32_t version = 3;
   std::uint64_t alignment = 32;
-  std::vector<std::pair<std::string, gguf_value>> metadata;  ///< in the order of the file
-  std::vector<gguf_tensor> tensors;                          ///< in the order of their bytes
-  std::uint64_t data_begin = 0;                              ///< in the file
+  gguf_entries metadata;
+  std::vector<gguf_tensor> tensors;  ///< in the order of their bytes
+  std::uint64_t data_begin = 0;      ///< in the file
 };
 
 /// Whether a path names such a file: it ends with .gguf and is not a folder.

@@ -1,5 +1,5 @@
 // The keys that llama.cpp's converter writes. Those of them that change the result and are not
-// implemented are refused; keys that no converter is known to write for a llama are not looked for.
+// implemented are refused; keys that no converter is known to write are not looked for.
 #include <lab/io/config_limits.hpp>
 #include <lab/io/gguf_config.hpp>
 #include <lab/io/gguf_metadata.hpp>
@@ -26,15 +26,17 @@ std::optional<std::uint32_t> token_id(const gguf_metadata& m, std::string_view k
   return static_cast<std::uint32_t>(*id);
 }
 
-void refuse_other_models(const gguf_metadata& m) {
+model_family read_family(const gguf_metadata& m) {
   constexpr std::string_view architecture = "general.architecture";
-  if (const std::string found = m.text(architecture); found != "llama")
-    m.wrong(architecture, "is ", in_quotes(found), ", which is not supported; expected llama");
+  const std::string found = m.text(architecture);
+  if (found == "gpt2") return model_family::gpt2;
+  if (found != "llama")
+    m.wrong(architecture, "is ", in_quotes(found),
+            ", which is not supported; expected llama or gpt2");
   for (const char* key : {"llama.expert_count", "llama.attention.sliding_window"})
     if (m.maybe_integer(key, 0, ~std::uint64_t{0}).value_or(0) != 0)
       m.wrong(key, "is not supported; expected 0");
-  if (!m.boolean("llama.attention.causal", true))
-    m.wrong("llama.attention.causal", "is not supported; expected true");
+  return model_family::llama;
 }
 
 /// Of the rotary positions: theta. Scaled ones have other angles.
@@ -55,11 +57,9 @@ double read_rotary(const gguf_metadata& m, std::size_t head_width) {
   return theta;
 }
 
-void read_heads(const gguf_metadata& m, model_config& c) {
-  constexpr std::string_view heads = "llama.attention.head_count",
-                             kv_heads = "llama.attention.head_count_kv",
-                             key = "llama.attention.key_length",
-                             value = "llama.attention.value_length";
+void read_heads(const gguf_metadata& m, const std::string& a, model_config& c) {
+  const std::string heads = a + "attention.head_count", kv_heads = heads + "_kv",
+                    key = a + "attention.key_length", value = a + "attention.value_length";
   c.heads = size(m, heads, limits::width);
   c.kv_heads = size_or(m, kv_heads, limits::width, c.heads);
   if (c.heads % c.kv_heads != 0)
@@ -74,18 +74,38 @@ void read_heads(const gguf_metadata& m, model_config& c) {
   }
   if (const std::size_t v = size_or(m, value, limits::width, c.head_width); v != c.head_width)
     m.wrong(value, "is ", v, ", which is not supported; expected that of the keys, ", c.head_width);
+}
+
+/// What only a Llama has.
+void read_llama(const gguf_metadata& m, model_config& c) {
+  c.act = activation::silu;
+  c.rms_norm = c.gated = true;
   if (c.head_width % 2 != 0)
-    m.wrong(key, "is ", c.head_width, "; rotary positions need an even number");
+    m.wrong("llama.attention.key_length", "is ", c.head_width,
+            "; rotary positions need an even number");
+  c.rope_theta = read_rotary(m, c.head_width);
+  c.bias = m.file().find("blk.0.attn_q.bias") != nullptr;
+  c.mlp_bias = m.file().find("blk.0.ffn_up.bias") != nullptr;
+}
+
+/// What only a GPT-2 has: one matrix for q, k and v.
+void read_gpt2(const gguf_metadata& m, model_config& c) {
+  c.act = activation::gelu_new;
+  if (c.kv_heads != c.heads)
+    m.wrong("gpt2.attention.head_count_kv", "is ", c.kv_heads, "; expected ", c.heads);
+  if (c.head_width * c.heads != c.width)
+    m.wrong("gpt2.attention.key_length", "is ", c.head_width, "; expected ", c.width, " / ",
+            c.heads);
 }
 
 /// Rows of the embedding.
-std::size_t read_vocabulary(const gguf_metadata& m) {
+std::size_t read_vocabulary(const gguf_metadata& m, const std::string& a) {
   const gguf_tensor& embedding = m.file().at("token_embd.weight");
   if (embedding.shape.size() != 2 || embedding.shape[0] < 1 || embedding.shape[0] > limits::tokens)
     reject({m.file().path()}, "tensor \"token_embd.weight\" is not a matrix of 1 to ",
            limits::tokens, " tokens");
   const auto rows = static_cast<std::size_t>(embedding.shape[0]);
-  constexpr std::string_view key = "llama.vocab_size";
+  const std::string key = a + "vocab_size";
   if (const std::size_t said = size_or(m, key, limits::tokens, rows); said != rows)
     m.wrong(key, "is ", said, ", but the embedding has ", rows, " tokens");
   return rows;
@@ -95,25 +115,25 @@ std::size_t read_vocabulary(const gguf_metadata& m) {
 
 model_config gguf_config(const gguf_file& file) {
   const gguf_metadata m(file);
-  refuse_other_models(m);
   model_config c;
-  c.family = model_family::llama;
-  c.act = activation::silu;
-  c.rms_norm = c.gated = true;
-  c.width = c.embed_width = size(m, "llama.embedding_length", limits::width);
-  c.layers = size(m, "llama.block_count", limits::layers);
-  c.ffn = size(m, "llama.feed_forward_length", 4 * limits::width);
-  c.positions = size(m, "llama.context_length", limits::positions);
-  read_heads(m, c);
-  c.rope_theta = read_rotary(m, c.head_width);
-  constexpr std::string_view epsilon = "llama.attention.layer_norm_rms_epsilon";
+  c.family = read_family(m);
+  const std::string a = std::string(name(c.family)) + ".";
+  if (const std::string causal = a + "attention.causal"; !m.boolean(causal, true))
+    m.wrong(causal, "is not supported; expected true");
+  c.width = c.embed_width = size(m, a + "embedding_length", limits::width);
+  c.layers = size(m, a + "block_count", limits::layers);
+  c.ffn = size(m, a + "feed_forward_length", 4 * limits::width);
+  c.positions = size(m, a + "context_length", limits::positions);
+  read_heads(m, a, c);
+  const bool llama = c.family == model_family::llama;
+  llama ? read_llama(m, c) : read_gpt2(m, c);
+  const std::string epsilon =
+      a + (llama ? "attention.layer_norm_rms_epsilon" : "attention.layer_norm_epsilon");
   const double eps = m.real(epsilon);
   if (!(eps >= 0 && eps < 1)) m.wrong(epsilon, "is ", eps, "; expected 0 <= epsilon < 1");
   c.norm_eps = static_cast<float>(eps);
-  c.vocab = read_vocabulary(m);
+  c.vocab = read_vocabulary(m, a);
   c.tied_head = file.find("output.weight") == nullptr;
-  c.bias = file.find("blk.0.attn_q.bias") != nullptr;
-  c.mlp_bias = file.find("blk.0.ffn_up.bias") != nullptr;
   c.bos = token_id(m, "tokenizer.ggml.bos_token_id");
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                           "tokenizer.ggml.eom_token_id"}) {

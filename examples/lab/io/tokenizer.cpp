@@ -44,6 +44,7 @@ class encoder {
 
   /// `text` outlives the encoder.
   void add_text(std::string_view text, const std::function<void(std::size_t)>& report) {
+    if (data_.sentencepiece) return add_sentence(text);
     for (std::size_t at = 0; at < text.size();) {
       const std::size_t end = data_.digits_alone ? number_cut(text, at) : text.size();
       add_piece(text.substr(at, end - at), report);
@@ -60,6 +61,22 @@ class encoder {
       at = end;
       if (report && done_ - reported_ >= std::size_t{1} << 16) report(reported_ = done_);
     }
+  }
+  /// The whole text as one piece: a token or bytes for every character, then merges.
+  void add_sentence(std::string_view text) {
+    symbols_.clear();
+    for (std::size_t at = 0; at < text.size();) {
+      const std::string_view character = text.substr(at, unicode::decode(text, at).size);
+      const auto found = data_.ids.find(character == "\xE2\x96\x81" ? " " : character);
+      if (found != data_.ids.end()) {
+        symbols_.push_back(found->second);
+      } else {
+        for (char c : character) symbols_.push_back(data_.byte_ids[static_cast<unsigned char>(c)]);
+      }
+      at += character.size();
+    }
+    merges_.merge(symbols_);
+    out_.insert(out_.end(), symbols_.begin(), symbols_.end());
   }
   void add_pre_token(std::string_view text) {
     if (text.size() > memory::longest) return add_new(text);
@@ -153,7 +170,8 @@ std::vector<std::uint32_t> tokenizer::encode(std::string_view text, special_toke
   std::vector<std::uint32_t> ids;
   encoder encode_piece(data, state_->merges, ids);
   for (auto& [piece, token] : pieces) {
-    if (data.add_prefix_space && !piece.empty() && piece[0] != ' ') piece.insert(0, 1, ' ');
+    const bool spaced = data.sentencepiece || (data.add_prefix_space && piece[0] != ' ');
+    if (!piece.empty() && spaced) piece.insert(0, 1, ' ');
     encode_piece.add_text(piece, report);
     if (token.size > 0) ids.push_back(token.id);
   }
@@ -184,6 +202,10 @@ std::optional<std::uint32_t> tokenizer::find(std::string_view token) const {
   for (const auto* table : {&state_->data.added, &state_->data.ids})
     if (const auto found = table->find(token); found != table->end()) return found->second;
   return std::nullopt;
+}
+
+bool tokenizer::begins_with_space() const noexcept {
+  return state_->data.sentencepiece;
 }
 
 std::optional<std::uint32_t> tokenizer::leading_bos() const noexcept {

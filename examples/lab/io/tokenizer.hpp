@@ -3,8 +3,8 @@
 //
 //   "Hello world" -> "Hello" | " world" -> 15496 995
 //
-// Files: tokenizer.json, vocab.json and merges.txt, or a GGUF file. Anything that would change the ids
-// and is not implemented (a normalizer, dropout, byte fallback, ...) is an error, never ignored.
+// Or the BPE of SentencePiece (tokenizer_sentencepiece.hpp). Files: tokenizer.json, vocab.json and merges.txt, or a GGUF file. Anything that would change the ids
+// and is not implemented (another normalizer, dropout, ...) is an error, never ignored.
 #pragma once
 
 #include <lab/io/error.hpp>
@@ -37,7 +37,8 @@ class tokenizer {
   [[nodiscard]] std::vector<std::uint32_t> encode(
       std::string_view text, special_tokens special = special_tokens::as_text,
       const std::function<void(std::size_t)>& report = {}) const;
-  /// The bytes that the tokens stand for: decode_bytes(encode(x)) == x unless bytes were dropped.
+  /// The bytes that the tokens stand for: decode_bytes(encode(x)) == x unless bytes were dropped, or
+  /// " " + x where a text begins_with_space().
   [[nodiscard]] std::string decode_bytes(std::span<const std::uint32_t> ids) const;
   /// The same as text: bytes that are not UTF-8 become U+FFFD.
   [[nodiscard]] std::string decode(std::span<const std::uint32_t> ids) const;
@@ -46,6 +47,9 @@ class tokenizer {
   [[nodiscard]] std::size_t size() const noexcept;
   /// Id of a token given by its bytes (" world"), or of an added token by its text.
   [[nodiscard]] std::optional<std::uint32_t> find(std::string_view token) const;
+  /// Whether encode() puts a space in front of every text, as SentencePiece does, which is not of the
+  /// text.
+  [[nodiscard]] bool begins_with_space() const noexcept;
   /// The id that this model expects in front of a text: OPT 2, GPT-2 none.
   [[nodiscard]] std::optional<std::uint32_t> leading_bos() const noexcept;
 

@@ -6,6 +6,7 @@
 #include <lab/io/tokenizer_files.hpp>
 #include <lab/io/tokenizer_gguf.hpp>
 #include <lab/io/tokenizer_merges.hpp>
+#include <lab/io/tokenizer_sentencepiece.hpp>
 #include <lab/io/tokenizer_vocabulary.hpp>
 
 #include <utility>
@@ -45,11 +46,12 @@ void require_type(const json_object& object, std::string_view type) {
 
 /// The parts of tokenizer.json that would change ids and are not implemented.
 void refuse_unknown_parts(const json_object& root, const json_object& model) {
-  if (root.find("normalizer") != nullptr) root.wrong("normalizer", "is not supported");
-  if (root.find("decoder") != nullptr) require_type(root.object("decoder"), "ByteLevel");
+  if (!is_sentencepiece(model)) {
+    if (root.find("normalizer") != nullptr) root.wrong("normalizer", "is not supported");
+    if (root.find("decoder") != nullptr) require_type(root.object("decoder"), "ByteLevel");
+  }
   if (model.find("type") != nullptr) require_type(model, "BPE");
   if (model.real("dropout", 0) != 0) model.wrong("dropout", "is not supported");
-  if (model.boolean("byte_fallback", false)) model.wrong("byte_fallback", "is not supported");
   for (const char* key : {"continuing_subword_prefix", "end_of_word_suffix"})
     if (!model.maybe_text(key).value_or("").empty()) model.wrong(key, "is not supported");
 }
@@ -108,17 +110,23 @@ void read_pre_tokenizer(tokenizer_data& data, const json_object& pre) {
   data.digits_alone = true;
 }
 
+void finish_byte_level(tokenizer_data& data, const json_object& model, const vocabulary& ids) {
+  const auto unknown = model.maybe_text("unk_token");
+  finish_vocabulary(data, ids,
+                    !unknown                           ? missing_bytes::dropped
+                    : model.boolean("fuse_unk", false) ? missing_bytes::refused
+                                                       : missing_bytes::unknown,
+                    unknown);
+}
+
 void read_tokenizer_json(tokenizer_data& data, const std::filesystem::path& path) {
   data.file = path.string();
   const json tree = parse_json(read_file(path, largest_tokenizer_file), data.file);
   const json_object root(tree, data.file);
   const json_object model = root.object("model");
   refuse_unknown_parts(root, model);
-  read_pre_tokenizer(data, root.object("pre_tokenizer"));
   data.ignore_merges = model.boolean("ignore_merges", false);
-
   const vocabulary ids = read_vocabulary(model.object("vocab"));
-  data.merges = read_merges(model, ids);
   if (const json* list = root.find("added_tokens")) {
     if (!list->is_array()) root.wrong("added_tokens", "expected a list");
     for (const json& item : *list) {
@@ -126,12 +134,13 @@ void read_tokenizer_json(tokenizer_data& data, const std::filesystem::path& path
       read_added_token(data, token, token.integer("id", 0, largest_id));
     }
   }
-  const auto unknown = model.maybe_text("unk_token");
-  finish_vocabulary(data, ids,
-                    !unknown                           ? missing_bytes::dropped
-                    : model.boolean("fuse_unk", false) ? missing_bytes::refused
-                                                       : missing_bytes::unknown,
-                    unknown);
+  if (is_sentencepiece(model)) {
+    read_sentencepiece(data, root, model, ids);
+  } else {
+    read_pre_tokenizer(data, root.object("pre_tokenizer"));
+    data.merges = read_merges(model, ids);
+    finish_byte_level(data, model, ids);
+  }
   if (root.find("post_processor") != nullptr)
     read_post_processor(data, root.object("post_processor"));
 }
@@ -195,6 +204,11 @@ void find_bos(tokenizer_data& data, const std::filesystem::path& folder,
 }
 
 }  // namespace
+
+bool has_tokenizer(const std::filesystem::path& folder) {
+  return is_gguf(folder) || std::filesystem::exists(folder / "tokenizer.json") ||
+         std::filesystem::exists(folder / "vocab.json");
+}
 
 tokenizer_data load_tokenizer(const std::filesystem::path& folder) {
   if (is_gguf(folder)) return gguf_tokenizer(gguf_file(folder));

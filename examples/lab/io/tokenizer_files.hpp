@@ -27,6 +27,7 @@ struct tokenizer_data {
   std::array<std::uint32_t, 256> byte_ids{};
   static constexpr std::uint32_t no_token = 0xFFFFFFFF;
   std::vector<merge_rule> merges;
+  bool sentencepiece = false;  ///< tokenizer_sentencepiece.hpp; byte_ids are those of <0x00> ..
   bool add_prefix_space = false;
   bool digits_alone = false;         ///< number_cut() comes before pre_token_end()
   bool ignore_merges = false;        ///< a pre-token that is a token is taken whole
@@ -34,6 +35,9 @@ struct tokenizer_data {
   std::optional<std::uint32_t> bos;  ///< in front of every text
   std::string file;                  ///< for messages
 };
+
+/// Whether load_tokenizer() would find one.
+[[nodiscard]] bool has_tokenizer(const std::filesystem::path& path);
 
 /// Reads tokenizer.json, or vocab.json and merges.txt, and beside them tokenizer_config.json,
 /// special_tokens_map.json, added_tokens.json and config.json where they exist; or, where the path

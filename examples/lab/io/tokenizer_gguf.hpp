@@ -9,4 +9,9 @@ namespace lab {
 
 [[nodiscard]] tokenizer_data gguf_tokenizer(const gguf_file& file);
 
+/// The inverse, for an embedding of `rows` tokens: ids without a token become unused ones, as llama.cpp's
+/// converter has it. Throws input_error for a tokenizer that these keys would change: more tokens than
+/// rows, ignore_merges, added tokens that trim, bytes that become the unknown token.
+[[nodiscard]] gguf_entries gguf_tokenizer_entries(const tokenizer_data& data, std::size_t rows);
+
 }  // namespace lab

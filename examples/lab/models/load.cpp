@@ -56,7 +56,9 @@ class reader {
 
   /// Whether the weights of a layer come from elsewhere.
   bool is_other(const std::string& short_name) const {
-    return others_ && !weights_.contains(prefix_ + short_name + ".weight");
+    if (!others_) return false;
+    const tensor_info* info = weights_.find(prefix_ + short_name + ".weight");
+    return info == nullptr || info->type == dtype::i8;
   }
 
   /// torch.nn.Linear: [out, in] as it is.

@@ -18,12 +18,12 @@ namespace lab {
 [[nodiscard]] transformer load_model(const std::filesystem::path& path);
 
 /// The weights [out, in] of a linear layer, by its name with prefix, of a file that does not hold
-/// them as `<name>.weight`.
+/// them as `<name>.weight`, or as codes of int8.
 using weight_source =
     std::function<std::vector<float>(const std::string& name, std::size_t out, std::size_t in)>;
 
 /// The same from parts already opened. `others`, when given, is asked for the weights that are not
-/// in the file, in the order of transformer::linears().
+/// in the file as floats, in the order of transformer::linears().
 [[nodiscard]] transformer load_model(const model_config& config, const safetensors& weights,
                                      const weight_source& others = {});
 

@@ -1,10 +1,10 @@
-// From a GGUF file of the Llama family to a transformer in float32; its layers have HuggingFace's names.
+// From a GGUF file of a Llama or a GPT-2 to a transformer in float32; its layers have HuggingFace's
+// names (gguf_names.hpp).
 //
-//   token_embd, output_norm, output (absent when tied)
-//   blk.N.attn_{norm, q, k, v, output}, blk.N.ffn_{norm, gate, up, down}, each .weight, perhaps .bias
+//   token_embd, position_embd (gpt2), output_norm, output (absent when tied)
+//   blk.N.{attn_norm, ffn_norm} and the layers, each .weight, perhaps .bias
 //
-// llama.cpp turns neighbours of a head, (x_2j, x_2j+1), where HuggingFace turns (x_j, x_j+d/2): its
-// converter moves row j + i d/2 of every head of q and k to row 2j + i, and loading moves it back.
+// Linear weights are [out, in], gpt2's too; q and k of a Llama are in another order (rotary_rows.hpp).
 #pragma once
 
 #include <lab/io/gguf.hpp>

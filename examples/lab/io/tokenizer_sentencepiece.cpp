@@ -1,0 +1,91 @@
+// Tokens are kept by the bytes that they stand for, a space for U+2581.
+#include <lab/io/tokenizer_sentencepiece.hpp>
+
+#include <array>
+#include <cstdio>
+
+namespace lab {
+namespace {
+
+constexpr std::string_view space = "\xE2\x96\x81";
+
+json replacement(std::string_view from, std::string_view to) {
+  return {{"type", "Replace"}, {"pattern", {{"String", from}}}, {"content", to}};
+}
+
+void require_same(const json_object& root, const char* key, const json& expected) {
+  const json* found = root.find(key);
+  if (found == nullptr || *found != expected)
+    root.wrong(key, "is not supported with byte_fallback; expected that of Llama, ",
+               expected.dump());
+}
+
+std::string plain(std::string_view written) {
+  std::string bytes;
+  for (std::size_t at = 0; at < written.size();) {
+    const bool is_space = written.substr(at, space.size()) == space;
+    bytes += is_space ? ' ' : written[at];
+    at += is_space ? space.size() : 1;
+  }
+  return bytes;
+}
+
+/// "<0x0A>"
+std::array<std::string, 256> byte_tokens() {
+  std::array<std::string, 256> names;
+  for (unsigned b = 0; b < names.size(); ++b) {
+    std::array<char, 8> text{};
+    std::snprintf(text.data(), text.size(), "<0x%02X>", b);
+    names[b] = text.data();
+  }
+  return names;
+}
+
+}  // namespace
+
+bool is_sentencepiece(const json_object& model) {
+  return model.boolean("byte_fallback", false);
+}
+
+void read_sentencepiece(tokenizer_data& data, const json_object& root, const json_object& model,
+                        const vocabulary& written) {
+  const json prepend = {{"type", "Prepend"}, {"prepend", space}};
+  require_same(root, "normalizer",
+               {{"type", "Sequence"}, {"normalizers", {prepend, replacement(" ", space)}}});
+  if (root.find("pre_tokenizer") != nullptr)
+    root.wrong("pre_tokenizer", "is not supported with byte_fallback; expected null");
+  const json strip = {{"type", "Strip"}, {"content", " "}, {"start", 1}, {"stop", 0}};
+  require_same(
+      root, "decoder",
+      {{"type", "Sequence"},
+       {"decoders",
+        {replacement(space, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}, strip}}});
+  data.sentencepiece = true;
+  data.merges = read_merges(model, written);
+  data.tokens.resize(2 * (written.size() + data.added.size()) + 1024);
+  const auto put = [&](std::uint32_t id, const std::string& label, std::string bytes) {
+    if (id >= data.tokens.size() || data.tokens[id].present)
+      model.wrong("vocab", in_quotes(label), " has id ", id,
+                  ", which is too large or has been given");
+    data.tokens[id] = {std::move(bytes), true};
+  };
+  const auto bytes = byte_tokens();
+  for (std::size_t b = 0; b < bytes.size(); ++b) {
+    const auto found = written.find(bytes[b]);
+    if (found == written.end()) model.wrong("vocab", "has no token ", bytes[b]);
+    data.byte_ids[b] = found->second;
+    put(found->second, bytes[b], std::string(1, static_cast<char>(b)));
+  }
+  for (const auto& [text, id] : data.added) put(id, text, text);
+  for (const auto& [text, id] : written) {
+    const auto added = data.added.find(text);
+    if (data.tokens[std::min<std::size_t>(id, data.tokens.size() - 1)].present &&
+        (added != data.added.end() || text.starts_with("<0x")))
+      continue;
+    data.ids.emplace(plain(text), id);
+    put(id, text, plain(text));
+  }
+  while (!data.tokens.empty() && !data.tokens.back().present) data.tokens.pop_back();
+}
+
+}  // namespace lab

@@ -1,0 +1,20 @@
+// The BPE of SentencePiece, as tokenizer.json has it for Llama: a text is one piece, begins with a space,
+// and a character without a token becomes the tokens <0x00> .. <0xFF> of its bytes.
+//
+//   "an é" -> U+2581 "an" U+2581 "é" -> characters, <0xC3> <0xA9> where é has no token -> merges
+#pragma once
+
+#include <lab/io/json.hpp>
+#include <lab/io/tokenizer_vocabulary.hpp>
+
+namespace lab {
+
+/// Whether tokenizer.json has such a model: "byte_fallback": true.
+[[nodiscard]] bool is_sentencepiece(const json_object& model);
+
+/// Reads model, normalizer and decoder into `data`, whose added tokens are there already. Throws input_error for a
+/// normalizer, pre-tokenizer or decoder other than Llama's, and for a byte without a token.
+void read_sentencepiece(tokenizer_data& data, const json_object& root, const json_object& model,
+                        const vocabulary& written);
+
+}  // namespace lab
