@@ -91,6 +91,7 @@ struct product {
     job.a = reinterpret_cast<const std::uint8_t*>(a.data()) + first * a.stride();
     job.a_stride = a.stride(), job.is_signed = is_signed;
     job.out = copied + at * rows.stride, job.out_stride = rows.stride;
+    job.shift = w.shift(is_signed);
     w.kernel().prepare(job);
   }
 
@@ -105,7 +106,7 @@ struct product {
       job.next = w.panel(p + 1 < w.panels() ? p + 1 : 0);
     }
     const std::int32_t* sums = w.panel_sums(p);
-    const std::int32_t shift = kernels::operand_shift(w.kernel().a, is_signed);
+    const std::int32_t shift = w.shift(is_signed);
     const std::int32_t zero =
         row_zeros != nullptr || d.row_zero_points.empty() ? 0 : d.row_zero_points[0];
     const std::int32_t factor = row_zeros != nullptr ? 0 : -(zero + shift);
@@ -164,13 +165,14 @@ void multiply(matrix_view<const A> a, const packed_weights& w, const dequantizat
               matrix_view<Out> out, const Executor& ex) {
   require_product(a, w, d, out);
   if (out.empty()) return;
+  if (w.activations()) require_within(a, *w.activations());
   constexpr bool is_signed = std::is_same_v<A, std::int8_t>;
   product<A, Out> job{a, w, d, out, plan_rows(a.rows(), a.stride(), is_signed, w)};
   scratch copied(job.rows.scratch_bytes());
   job.copied = copied.data();
   aligned_buffer<std::int32_t> row_zeros, row_sums;
   if (d.row_zero_points.size() > 1) {
-    const std::int32_t shift = kernels::operand_shift(w.kernel().a, is_signed);
+    const std::int32_t shift = w.shift(is_signed);
     row_zeros = aligned_buffer<std::int32_t>(a.rows());
     for (std::size_t i = 0; i < a.rows(); ++i) row_zeros[i] = -(d.row_zero_points[i] + shift);
     job.row_zeros = row_zeros.data();
@@ -186,7 +188,8 @@ void multiply(matrix_view<const A> a, const packed_weights& w, const dequantizat
 }  // namespace detail
 
 /// c(i, j) = sum over k of (a(i, k) - za) * (w(j, k) - zw), exact. Throws `error` for shapes that do
-/// not match, an output that overlaps `a`, and k beyond max_depth.
+/// not match, an output that overlaps `a`, k beyond max_depth, and activations outside the range that
+/// the weights were packed for; nothing is written then.
 template <code8 A, executor Executor = serial>
 void gemm(matrix_view<A> a, const packed_weights& w, const zero_points& zeros,
           matrix_view<std::int32_t> c, const Executor& ex = {}) {
