@@ -16,4 +16,15 @@ inline std::vector<const zeropoint::kernels::kernel*> kernels_here() {
   return here;
 }
 
+/// And those that packing only takes for weights with a certificate.
+inline std::vector<const zeropoint::kernels::kernel*> kernels_and_twins() {
+  auto kernels = kernels_here();
+  for (const auto* k : kernels_here()) {
+    if (k->if_certified != nullptr && zeropoint::kernels::runs_here(*k->if_certified)) {
+      kernels.push_back(k->if_certified);
+    }
+  }
+  return kernels;
+}
+
 }  // namespace test

@@ -14,7 +14,8 @@
 namespace zeropoint::inline ZP_BASELINE {
 
 /// c(i, j) = sum over k of (a(i, k) - za) * (w(j, k) - zw), exact. Throws `error` for shapes that do
-/// not match, an output that overlaps `a`, and k beyond max_depth.
+/// not match, an output that overlaps `a`, k beyond max_depth, and activations outside the range that
+/// the weights were packed for; nothing is written then.
 template <code8 A, executor Executor = serial>
 void gemm(matrix_view<A> a, const packed_weights& w, const zero_points& zeros,
           matrix_view<std::int32_t> c, const Executor& ex = {}) {

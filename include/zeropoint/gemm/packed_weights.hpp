@@ -4,8 +4,11 @@
 #pragma once
 
 #include <zeropoint/base/aligned_buffer.hpp>
+#include <zeropoint/gemm/code_range.hpp>
+#include <zeropoint/gemm/overflow_certificate.hpp>
 #include <zeropoint/kernels/registry.hpp>
 
+#include <optional>
 #include <span>
 
 namespace zeropoint::inline ZP_BASELINE {
@@ -15,15 +18,24 @@ class packed_weights {
  public:
   packed_weights() = default;
 
-  /// All zeros; `element(j, i)` is called once for every output j and input i to fill it.
+  /// `element(j, i)` is asked for every output j and input i, twice where a certificate may bring a
+  /// faster kernel. `activations`: codes that all activations will keep to, checked by gemm.
   template <class Element>
-  packed_weights(std::size_t n, std::size_t k, const kernels::kernel& kernel, Element&& element)
-      : n_(n), k_(k), kernel_(&kernel), format_(&kernel.format_for(n)) {
+  packed_weights(std::size_t n, std::size_t k, const kernels::kernel& kernel, Element&& element,
+                 std::optional<code_range> activations = {})
+      : n_(n), k_(k), activations_(activations) {
     ZP_REQUIRE(kernels::runs_here(kernel), "pack: kernel \"", kernel.name,
                "\" needs instructions this processor lacks");
+    ZP_REQUIRE(!activations || (activations->low >= -128 && activations->high <= 255 &&
+                                activations->low <= activations->high &&
+                                activations->high - activations->low <= 255),
+               "pack: activations of ", activations->low, " .. ", activations->high,
+               ", expected a range of int8 or uint8");
     const std::size_t limit = static_cast<std::size_t>(-1) / 4;
-    ZP_REQUIRE(n < limit && k < limit && (n == 0 || k <= limit / 2 / (n + format_->nr)),
-               "pack: ", n, " x ", k, " weights exceed the address space");
+    ZP_REQUIRE(n < limit && k < limit && (n == 0 || k <= limit / 2 / (n + 64)), "pack: ", n, " x ",
+               k, " weights exceed the address space");
+    kernel_ = &fastest(kernel, element);
+    format_ = &kernel_->format_for(n);
     values_ = aligned_buffer<std::int8_t>(panels() * panel_bytes());
     column_sums_ = aligned_buffer<std::int32_t>(panels() * format_->nr);
     for (std::size_t p = 0; p < panels(); ++p) fill_panel(p, element);
@@ -31,6 +43,7 @@ class packed_weights {
 
   [[nodiscard]] std::size_t n() const noexcept { return n_; }
   [[nodiscard]] std::size_t k() const noexcept { return k_; }
+  /// The kernel asked for, or the one it names for weights with a certificate.
   [[nodiscard]] const kernels::kernel& kernel() const noexcept { return *kernel_; }
   [[nodiscard]] const kernels::panel_format& format() const noexcept { return *format_; }
   /// Memory held: packed values with their padding, and the column sums.
@@ -56,7 +69,47 @@ class packed_weights {
     return column_sums_.data() + p * format_->nr;
   }
 
+  /// Weight of output j and input i, out of the panels (drawn in kernels/kernel.hpp).
+  [[nodiscard]] std::int8_t code(std::size_t j, std::size_t i) const noexcept {
+    const std::size_t nr = format_->nr, group = kernel_->k_group;
+    return panel(j / nr)[i / group * (nr * group) + j % nr * group + i % group];
+  }
+
+  /// The codes that activations were declared to keep to, if any.
+  [[nodiscard]] const std::optional<code_range>& activations() const noexcept {
+    return activations_;
+  }
+  /// Prepared value of an activation - its given value. A kernel with a certificate for declared
+  /// activations takes them from 0 on: the width of the range is what must fit.
+  [[nodiscard]] std::int32_t shift(bool is_signed) const noexcept {
+    if (kernel_->needs_certificate && activations_) return -activations_->low;
+    return kernels::operand_shift(kernel_->a, is_signed);
+  }
+  /// Whether, and how narrowly, sums of two byte products fit 16 bits with these weights and the
+  /// declared activations (none: all of them). Reads every weight.
+  [[nodiscard]] overflow_certificate certificate() const {
+    return certify(n_, k_, a_max(), [this](std::size_t j, std::size_t i) { return code(j, i); });
+  }
+
  private:
+  [[nodiscard]] std::int32_t a_max() const noexcept {
+    return activations_ ? activations_->high - activations_->low : 255;
+  }
+  /// `kernel`, or where the proof holds its faster twin.
+  template <class Element>
+  [[nodiscard]] const kernels::kernel& fastest(const kernels::kernel& kernel,
+                                               Element& element) const {
+    const kernels::kernel* narrow = kernel.needs_certificate ? &kernel : kernel.if_certified;
+    if (narrow == nullptr || !kernels::runs_here(*narrow)) return kernel;
+    const overflow_certificate proof = certify(n_, k_, a_max(), element);
+    if (proof.proven()) return *narrow;
+    ZP_REQUIRE(!kernel.needs_certificate, "pack: kernel \"", kernel.name,
+               "\" adds two products in 16 bits, but activations up to ", proof.a_max,
+               " above the smallest reach ", proof.pair.value, " in output ", proof.pair.column,
+               ", inputs ", proof.pair.k, " and ", proof.pair.k + 1, " (and ", proof.sum.value,
+               " in 32 bits in output ", proof.sum.column, ")");
+    return kernel;
+  }
   template <class Element>
   void fill_panel(std::size_t p, Element& element) {
     const std::size_t nr = format_->nr, group = kernel_->k_group;
@@ -80,6 +133,7 @@ class packed_weights {
   }
 
   std::size_t n_ = 0, k_ = 0;
+  std::optional<code_range> activations_;
   const kernels::kernel* kernel_ = &kernels::scalar::table;
   const kernels::panel_format* format_ = kernels::scalar::table.formats;
   aligned_buffer<std::int8_t> values_;

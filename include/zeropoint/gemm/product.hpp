@@ -132,6 +132,7 @@ struct product {
     job.a = reinterpret_cast<const std::uint8_t*>(a.data()) + first * a.stride();
     job.a_stride = a.stride(), job.is_signed = is_signed;
     job.out = copied + at * rows.stride, job.out_stride = rows.stride;
+    job.shift = w.shift(is_signed);
     w.kernel().prepare(job);
   }
 
@@ -146,7 +147,7 @@ struct product {
       job.next = w.panel(p + 1 < w.panels() ? p + 1 : 0);
     }
     const std::int32_t* sums = w.panel_sums(p);
-    const std::int32_t shift = kernels::operand_shift(w.kernel().a, is_signed);
+    const std::int32_t shift = w.shift(is_signed);
     const std::int32_t zero =
         row_zeros != nullptr || d.row_zero_points.empty() ? 0 : d.row_zero_points[0];
     const std::int32_t factor = row_zeros != nullptr ? 0 : -(zero + shift);
@@ -237,6 +238,7 @@ void multiply(matrix_view<const A> a, const packed_weights& w, const dequantizat
               matrix_view<Out> out, const Executor& ex, const code_writer* writer = nullptr) {
   require_product(a, w, d, out);
   if (out.empty()) return;
+  if (w.activations()) require_within(a, *w.activations());
   constexpr bool is_signed = std::is_same_v<A, std::int8_t>;
   product<A, Out> job{a, w, d, out, plan_rows(a.rows(), a.stride(), is_signed, w)};
   scratch copied(job.rows.scratch_bytes());
@@ -244,7 +246,7 @@ void multiply(matrix_view<const A> a, const packed_weights& w, const dequantizat
   job.writer = writer;
   aligned_buffer<std::int32_t> row_zeros, row_sums;
   if (d.row_zero_points.size() > 1) {
-    const std::int32_t shift = kernels::operand_shift(w.kernel().a, is_signed);
+    const std::int32_t shift = w.shift(is_signed);
     row_zeros = aligned_buffer<std::int32_t>(a.rows());
     for (std::size_t i = 0; i < a.rows(); ++i) row_zeros[i] = -(d.row_zero_points[i] + shift);
     job.row_zeros = row_zeros.data();

@@ -64,9 +64,8 @@ struct row_plan {
 [[nodiscard]] inline row_plan plan_rows(std::size_t m, std::size_t a_stride, bool is_signed,
                                         const packed_weights& w) {
   const kernels::operand operand = w.kernel().a;
-  const bool same_type =
-      operand != kernels::operand::s16 && is_signed == (operand == kernels::operand::s8);
-  const bool copied = !same_type || w.k() != w.padded_k() || rows_collide(m, a_stride);
+  const bool same_bytes = operand != kernels::operand::s16 && w.shift(is_signed) == 0;
+  const bool copied = !same_bytes || w.k() != w.padded_k() || rows_collide(m, a_stride);
   const std::size_t bytes = copied ? w.padded_k() * kernels::operand_bytes(operand) : a_stride;
   return plan_block(m, copied, bytes, w.format().mr);
 }

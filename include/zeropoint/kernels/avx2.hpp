@@ -1,11 +1,14 @@
 // AVX2 without VNNI. The byte instruction of this generation, vpmaddubsw, adds two products into 16
 // bits *with saturation* (255 * 127 * 2 = 64770 becomes 32767), so both sides are widened to 16
-// bits first: vpmaddwd adds two exact products into 32 bits. Exact for all of int8 and uint8.
+// bits first: vpmaddwd adds two exact products into 32 bits. Exact for all of int8 and uint8. Where
+// packing proves that nothing can saturate, avx2_narrow.hpp takes over.
 // Tiles of 6 x 16 outputs: 12 accumulators, 2 registers of b, 1 broadcast, 1 product.
 #pragma once
 
+#include <zeropoint/kernels/avx2_narrow.hpp>
 #include <zeropoint/kernels/int4_avx2.hpp>
 #include <zeropoint/kernels/kernel.hpp>
+#include <zeropoint/kernels/ymm_sums.hpp>
 
 #if ZP_X86
 #include <immintrin.h>
@@ -18,15 +21,16 @@
 namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::avx2 {
 
-using lanes = unsigned __attribute__((vector_size(32)));  // 8 outputs; unsigned: sums may wrap
+using ymm::lanes;
 
 template <class Rows, class Vectors>
 struct tile;
 
 template <std::size_t... R, std::size_t... V>
 struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
-  static constexpr std::size_t rows = sizeof...(R), vectors = sizeof...(V);
-  using sums = lanes[rows][vectors];
+  using shared = ymm::tile_sums<std::index_sequence<R...>, std::index_sequence<V...>>;
+  using sums = typename shared::sums;
+  static constexpr std::size_t rows = shared::rows, vectors = shared::vectors;
 
   ZP_ISA ZP_ALWAYS_INLINE static void dot_row(lanes (&acc)[vectors], const std::int16_t* a,
                                               const lanes (&w)[vectors]) {
@@ -43,58 +47,15 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     (dot_row(acc[R], a[R] + k, w), ...);
   }
 
-  ZP_ISA ZP_ALWAYS_INLINE static __m256i load(const std::int32_t* p) {
-    return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
-  }
-  ZP_ISA ZP_ALWAYS_INLINE static void fill_row(lanes (&acc)[vectors], const std::int32_t* start) {
-    ((acc[V] = reinterpret_cast<lanes>(load(start + 8 * V))), ...);
-  }
-  ZP_ISA ZP_ALWAYS_INLINE static void outer_row(lanes (&acc)[vectors], std::int32_t row,
-                                                const std::int32_t* column) {
-    const __m256i x = _mm256_set1_epi32(row);
-    ((acc[V] = reinterpret_cast<lanes>(_mm256_add_epi32(
-          reinterpret_cast<__m256i>(acc[V]), _mm256_mullo_epi32(x, load(column + 8 * V))))),
-     ...);
-  }
-  ZP_ISA ZP_ALWAYS_INLINE static void outer(sums& acc, const rank_one& term, std::size_t first) {
-    if (term.row != nullptr) (outer_row(acc[R], term.row[first + R], term.column), ...);
-  }
-
-  /// The lanes of vector v that are live columns, as a mask of sign bits.
-  ZP_ISA ZP_ALWAYS_INLINE static lanes live(std::size_t n, std::size_t v) {
-    const __m256i column = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),
-                                            _mm256_set1_epi32(static_cast<int>(8 * v)));
-    return reinterpret_cast<lanes>(
-        _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), column));
-  }
-  ZP_ISA ZP_ALWAYS_INLINE static void store_row(const lanes (&acc)[vectors], std::int32_t* c,
-                                                const lanes (&mask)[vectors]) {
-    (_mm256_maskstore_epi32(c + 8 * V, reinterpret_cast<__m256i>(mask[V]),
-                            reinterpret_cast<__m256i>(acc[V])),
-     ...);
-  }
-  ZP_ISA ZP_ALWAYS_INLINE static void scale_row(const lanes (&acc)[vectors], float* y, float scale,
-                                                const panel_job& job,
-                                                const lanes (&mask)[vectors]) {
-    const __m256 row = _mm256_set1_ps(scale);
-    (_mm256_maskstore_ps(
-         y + 8 * V, reinterpret_cast<__m256i>(mask[V]),
-         _mm256_fmadd_ps(_mm256_cvtepi32_ps(reinterpret_cast<__m256i>(acc[V])),
-                         _mm256_mul_ps(row, _mm256_loadu_ps(job.column_scale + 8 * V)),
-                         _mm256_loadu_ps(job.bias + 8 * V))),
-     ...);
-  }
-
   /// Rows first .. first + rows of the job.
   ZP_ISA static void run(const panel_job& job, std::size_t first) {
     const auto* base = static_cast<const char*>(job.a) + first * job.a_stride;
     const std::int16_t* const a[] = {
         reinterpret_cast<const std::int16_t*>(base + R * job.a_stride)...};
     const std::int8_t* b = job.b;
-    const std::size_t offset = first * job.stride;
 
     sums acc;
-    (fill_row(acc[R], job.start), ...);
+    shared::fill(acc, job.start);
     std::size_t k = 0;
     if constexpr (rows <= 3) {  // of more rows g++ 12 would start all products first and spill them
       for (; k + 4 <= job.k; k += 4, b += 2 * 16 * vectors) {
@@ -104,16 +65,7 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     }
     for (; k < job.k; k += 2, b += 16 * vectors) group(acc, a, k, b);
 
-    outer(acc, job.term[0], first);
-    outer(acc, job.term[1], first);
-    const lanes mask[] = {live(job.n, V)...};
-    if (job.c != nullptr) {
-      (store_row(acc[R], job.c + offset + R * job.stride, mask), ...);
-    } else {
-      (scale_row(acc[R], job.y + offset + R * job.stride,
-                 job.row_scale[(first + R) * job.row_scale_step], job, mask),
-       ...);
-    }
+    shared::finish(acc, job, first);
   }
 };
 
@@ -147,7 +99,15 @@ ZP_ISA inline void prepare(const prepare_job& job) {
 }
 
 inline constexpr panel_format formats[] = {{6, 16, &multiply<2, 6>}};
-inline constexpr kernel table{"avx2", isa::avx2_fma, operand::s16, 2, &prepare, formats, 1, &int4};
+inline constexpr kernel table{.name = "avx2",
+                              .needs = isa::avx2_fma,
+                              .a = operand::s16,
+                              .k_group = 2,
+                              .prepare = &prepare,
+                              .formats = formats,
+                              .format_count = 1,
+                              .int4 = &int4,
+                              .if_certified = &avx2_narrow::table};
 
 }  // namespace kernels::avx2
 }  // namespace zeropoint::inline ZP_BASELINE

@@ -104,6 +104,9 @@ struct prepare_job {
   bool is_signed = false;    ///< a holds int8
   void* out = nullptr;
   std::size_t out_stride = 0;  ///< in bytes
+  /// Prepared value - given value, modulo 256; read by kernels that need a certificate, the others
+  /// know it: operand_shift.
+  std::int32_t shift = 0;
 };
 using prepare_fn = void (*)(const prepare_job&);
 
@@ -124,6 +127,11 @@ struct kernel {
   const panel_format* formats = nullptr;  ///< preferred first
   std::size_t format_count = 0;
   const int4_format* int4 = nullptr;  ///< for 4-bit weights in groups (int4.hpp)
+  /// u8 operands of which it adds the products of k and k + 1 (k even) in 16 bits: right only for
+  /// weights and activations that are proven to fit (gemm/overflow_certificate.hpp).
+  bool needs_certificate = false;
+  /// Faster on the same processor, for weights with that proof: a kernel that needs a certificate.
+  const kernel* if_certified = nullptr;
 
   /// The width that wastes the fewest columns on an n-column matrix; the preferred one on a tie.
   [[nodiscard]] constexpr const panel_format& format_for(std::size_t n) const noexcept {

@@ -5,7 +5,8 @@
 //   dot  = sum of pairs, 32 bits
 //
 // Portable C++ that reproduces such results and counts the events. No kernel of this library
-// computes like this: they are exact. For comparing results and finding out whose sums are wrong.
+// computes like this: they are exact, avx2_narrow because packing has proven that no pair saturates
+// (gemm/overflow_certificate.hpp). For comparing results and finding out whose sums are wrong.
 #pragma once
 
 #include <zeropoint/base/error.hpp>

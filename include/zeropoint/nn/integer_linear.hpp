@@ -55,10 +55,9 @@ class integer_linear : public integer_activations {
            zero_points_.size() * sizeof(std::int32_t);
   }
   [[nodiscard]] const kernels::kernel& kernel() const noexcept { return weights_.kernel(); }
-  /// Code (out of the panels, drawn in kernels/kernel.hpp) and params of weight (j, k) of [out, in].
+  /// Code (out of the panels) and params of weight (j, k) of [out, in].
   [[nodiscard]] std::int32_t weight_code(std::size_t j, std::size_t k) const {
-    const std::size_t nr = weights_.format().nr, group = weights_.kernel().k_group;
-    return weights_.panel(j / nr)[k / group * (nr * group) + j % nr * group + k % group];
+    return weights_.code(j, k);
   }
   [[nodiscard]] params weight_params(std::size_t j, std::size_t /*k*/) const {
     return {scales_[scales_.size() == 1 ? 0 : j],
