@@ -60,7 +60,7 @@ void add_packed_zero_points(tensor_list& to, const std::string& name, int bits, 
   to.add(name, dtype::i32, {down, groups}, std::span<const std::uint32_t>(words));
 }
 
-json grid(int bits, bool symmetric, const char* strategy, bool dynamic) {
+json quantization_args(int bits, bool symmetric, const char* strategy, bool dynamic) {
   return {{"num_bits", bits},
           {"type", "int"},
           {"symmetric", symmetric},
@@ -76,7 +76,7 @@ json activations_of(const scheme_name& s) {
   if (s.kind == arithmetic::weight_only) return nullptr;
   const bool dynamic = s.kind != arithmetic::calibrated;
   const bool per_token = s.kind == arithmetic::int4 || s.per_token;
-  return grid(8, true, per_token ? "token" : "tensor", dynamic);
+  return quantization_args(8, true, per_token ? "token" : "tensor", dynamic);
 }
 
 }  // namespace
@@ -128,7 +128,7 @@ void add_compressed_layer(tensor_list& to, const std::string& name, const scheme
 }
 
 json compressed_description(const scheme_name& s, const transformer& model) {
-  json weights = grid(s.weights.bits, s.weights.is_symmetric(), strategy_of(s), false);
+  json weights = quantization_args(s.weights.bits, s.weights.is_symmetric(), strategy_of(s), false);
   if (s.granularity.is_grouped()) weights["group_size"] = block_of(s, 1, 1).cols;
   json ignored = {"lm_head"};
   if (model.project_in) {

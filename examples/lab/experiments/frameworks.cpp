@@ -56,14 +56,14 @@ grid tflite(values x, codes q) {
   return each(x, q, presets::tflite::weight(range_of(x)),
               rounded<presets::tflite::weight_rounding>);
 }
-grid ggml_q8_0(values x, codes q) {
+grid ggml_blocks_of_8_bits(values x, codes q) {
   std::array<std::int8_t, presets::ggml::block> made{};
   const zp::float16 d = presets::ggml::quantize_q8_0(x.first<presets::ggml::block>(), made);
   std::copy(made.begin(), made.end(), q.begin());
   return {zp::fit(range_of(x), zp::symmetric), zp::to_float(d)};
 }
 /// Codes 0 .. 15 with real = d * (code - 8): for a negative d the grid is the mirror image.
-grid ggml_q4_0(values x, codes q) {
+grid ggml_blocks_of_4_bits(values x, codes q) {
   std::array<std::uint8_t, presets::ggml::block> made{};
   const float d = zp::to_float(presets::ggml::quantize_q4_0(x.first<presets::ggml::block>(), made));
   const bool mirrored = std::signbit(d);
@@ -97,8 +97,8 @@ constexpr framework frameworks[] = {
     {"tflite", row, 8, tflite},
     {"compressed-tensors", row, 8, compressed_tensors<8>},
     {"compressed-tensors", 128, 4, compressed_tensors<4>},
-    {"ggml q8_0", presets::ggml::block, 8, ggml_q8_0},
-    {"ggml q4_0", presets::ggml::block, 4, ggml_q4_0},
+    {"ggml q8_0", presets::ggml::block, 8, ggml_blocks_of_8_bits},
+    {"ggml q4_0", presets::ggml::block, 4, ggml_blocks_of_4_bits},
 };
 
 /// One run of values that share a scale. `theirs` is as long as x.

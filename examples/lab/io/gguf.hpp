@@ -23,6 +23,9 @@
 
 namespace lab {
 
+/// Bytes of a key of the metadata, and of the name of a tensor, at most.
+inline constexpr std::size_t gguf_longest_key = 65535, gguf_longest_name = 63;
+
 enum class gguf_kind : std::uint32_t {
   u8,
   i8,

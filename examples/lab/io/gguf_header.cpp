@@ -12,9 +12,8 @@ namespace lab {
 namespace {
 
 constexpr std::uint64_t largest_gguf_header = 100'000'000;  // real ones: a vocabulary, some 10 MB
-constexpr std::uint64_t longest_key = 65535, longest_name = 63;
-constexpr std::uint64_t smallest_entry = 8 + 4 + 1;       // an empty key, a type, a byte
-constexpr std::uint64_t smallest_tensor = 8 + 4 + 4 + 8;  // an empty name, no sizes
+constexpr std::uint64_t smallest_entry = 8 + 4 + 1;         // an empty key, a type, a byte
+constexpr std::uint64_t smallest_tensor = 8 + 4 + 4 + 8;    // an empty name, no sizes
 
 /// Bytes of a number of this kind; 0 for text and arrays.
 std::size_t width_of(gguf_kind kind) {
@@ -147,7 +146,7 @@ void read_metadata(header_reader& in, std::uint64_t count, gguf_header& header) 
   header.metadata.reserve(static_cast<std::size_t>(count));
   for (std::uint64_t i = 0; i < count; ++i) {
     const place at = in.here();
-    std::string key = in.text(longest_key, "the key of entry " + std::to_string(i));
+    std::string key = in.text(gguf_longest_key, "the key of entry " + std::to_string(i));
     if (!seen.insert(key).second) reject(at, "the key ", in_quotes(key), " appears twice");
     gguf_value value = read_value(in, "the value of " + in_quotes(key));
     apply(header, key, value, at);
@@ -182,7 +181,7 @@ std::uint64_t bytes_of(const gguf_tensor& t, const place& at) {
 
 gguf_tensor read_tensor(header_reader& in, std::uint64_t index, const place& entry) {
   gguf_tensor t;
-  t.name = in.text(longest_name, "the name of tensor " + std::to_string(index));
+  t.name = in.text(gguf_longest_name, "the name of tensor " + std::to_string(index));
   const std::string subject = "tensor " + in_quotes(t.name);
   place at = in.here();
   const auto dimensions = in.number<std::uint32_t>(subject);

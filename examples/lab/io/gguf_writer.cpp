@@ -9,7 +9,6 @@ namespace lab {
 namespace {
 
 constexpr std::uint64_t alignment = 32;
-constexpr std::size_t longest_key = 65535, longest_name = 63;
 
 class header_bytes {
  public:
@@ -69,13 +68,13 @@ gguf_writer::gguf_writer(const std::filesystem::path& path, const gguf_entries& 
   header.number<std::uint64_t>(metadata.size());
   std::set<std::string_view> keys, names;
   for (const auto& [key, value] : metadata) {
-    require_new(keys, key, longest_key);
+    require_new(keys, key, gguf_longest_key);
     header.text(key);
     header.value(value);
   }
   std::uint64_t offset = 0;
   for (const gguf_layout& t : tensors) {
-    require_new(names, t.name, longest_name);
+    require_new(names, t.name, gguf_longest_name);
     sizes_.push_back(t.bytes());
     header.text(t.name);
     header.number(static_cast<std::uint32_t>(t.shape.size()));

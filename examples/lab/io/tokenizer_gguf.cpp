@@ -11,10 +11,8 @@ constexpr std::string_view tokens_key = "tokenizer.ggml.tokens",
                            types_key = "tokenizer.ggml.token_type", pre_key = "tokenizer.ggml.pre",
                            bos_key = "tokenizer.ggml.bos_token_id";
 
-enum token_type : std::uint64_t { normal = 1, control = 3, user_defined = 4, last_type = 6 };
-
 std::vector<std::uint64_t> read_types(const gguf_metadata& m, std::size_t tokens) {
-  std::vector<std::uint64_t> types(tokens, token_type::normal);
+  std::vector<std::uint64_t> types(tokens, gguf_token::normal);
   const gguf_value* list = m.maybe_integers(types_key);
   if (list == nullptr) return types;
   if (list->size() != tokens)
@@ -22,8 +20,8 @@ std::vector<std::uint64_t> read_types(const gguf_metadata& m, std::size_t tokens
             " tokens");
   for (std::size_t i = 0; i < tokens; ++i) {
     types[i] = unsigned_of((*list)[i]).value_or(0);
-    if (types[i] < token_type::normal || types[i] > token_type::last_type)
-      m.wrong(types_key, "element ", i, " is not a type; expected 1 to ", token_type::last_type);
+    if (types[i] < gguf_token::normal || types[i] > gguf_token::last)
+      m.wrong(types_key, "element ", i, " is not a type; expected 1 to ", gguf_token::last);
   }
   return types;
 }
@@ -37,7 +35,7 @@ vocabulary read_tokens(const gguf_metadata& m, tokenizer_data& data) {
   vocabulary written;
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const auto id = static_cast<std::uint32_t>(i);
-    if (types[i] == token_type::control || types[i] == token_type::user_defined) {
+    if (types[i] == gguf_token::control || types[i] == gguf_token::user_defined) {
       add_token(data, tokens[i], id);
     } else if (const auto [at, is_new] = written.emplace(tokens[i], id); !is_new) {
       m.wrong(tokens_key, "element ", i, " is ", in_quotes(tokens[i]), ", as is element ",

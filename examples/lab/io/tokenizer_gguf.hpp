@@ -7,6 +7,11 @@
 
 namespace lab {
 
+/// tokenizer.ggml.token_type.
+namespace gguf_token {
+enum type : std::int32_t { normal = 1, control = 3, user_defined = 4, unused = 5, last = 6 };
+}
+
 [[nodiscard]] tokenizer_data gguf_tokenizer(const gguf_file& file);
 
 /// The inverse, for an embedding of `rows` tokens: ids without a token become unused ones, as llama.cpp's

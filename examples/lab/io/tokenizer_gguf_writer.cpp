@@ -6,8 +6,6 @@
 namespace lab {
 namespace {
 
-enum token_type : std::int32_t { normal = 1, control = 3, unused = 5 };
-
 void require_expressible(const tokenizer_data& data, std::size_t rows) {
   const auto refuse = [&](const auto&... why) {
     reject({data.file}, "cannot be written as GGUF: ", why...);
@@ -28,15 +26,15 @@ void require_expressible(const tokenizer_data& data, std::size_t rows) {
 }
 
 /// Text and type of a token.
-std::pair<std::string, token_type> written(const tokenizer_data& data, std::uint32_t id) {
+std::pair<std::string, gguf_token::type> written(const tokenizer_data& data, std::uint32_t id) {
   if (id >= data.tokens.size() || !data.tokens[id].present)
-    return {"[PAD" + std::to_string(id) + "]", token_type::unused};
+    return {"[PAD" + std::to_string(id) + "]", gguf_token::unused};
   const std::string& bytes = data.tokens[id].bytes;
   if (const auto added = data.added.find(bytes); added != data.added.end() && added->second == id)
-    return {bytes, token_type::control};
+    return {bytes, gguf_token::control};
   const auto found = data.ids.find(bytes);
   const bool reachable = found != data.ids.end() && found->second == id;
-  return {reachable ? written_token(bytes) : bytes, token_type::normal};
+  return {reachable ? written_token(bytes) : bytes, gguf_token::normal};
 }
 
 }  // namespace

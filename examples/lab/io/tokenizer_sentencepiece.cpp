@@ -20,7 +20,7 @@ void require_same(const json_object& root, const char* key, const json& expected
                expected.dump());
 }
 
-std::string plain(std::string_view written) {
+std::string with_spaces(std::string_view written) {
   std::string bytes;
   for (std::size_t at = 0; at < written.size();) {
     const bool is_space = written.substr(at, space.size()) == space;
@@ -82,8 +82,8 @@ void read_sentencepiece(tokenizer_data& data, const json_object& root, const jso
     if (data.tokens[std::min<std::size_t>(id, data.tokens.size() - 1)].present &&
         (added != data.added.end() || text.starts_with("<0x")))
       continue;
-    data.ids.emplace(plain(text), id);
-    put(id, text, plain(text));
+    data.ids.emplace(with_spaces(text), id);
+    put(id, text, with_spaces(text));
   }
   while (!data.tokens.empty() && !data.tokens.back().present) data.tokens.pop_back();
 }
