@@ -14,6 +14,13 @@ const char* verdict(const regime& r) {
   return r.measured >= r.goal ? "goal met" : r.measured >= r.floor ? "floor met" : "not met";
 }
 
+std::string limit_text(const regime& r) {
+  if (std::isnan(r.of_limit)) return "";
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(2) << r.of_limit;
+  return text.str();
+}
+
 }  // namespace
 
 std::string machine() {
@@ -26,12 +33,12 @@ void write_table(std::ostream& out, const findings& found) {
   for (const regime& r : found.regimes) width = std::max(width, r.name.size());
   const auto name = std::setw(static_cast<int>(width));
   out << std::left << name << "regime"
-      << "  floor   goal  measured\n"
+      << "  floor   goal  measured                    of limit\n"
       << std::fixed << std::setprecision(2);
   for (const regime& r : found.regimes) {
     out << std::left << name << r.name << std::right << std::setw(7) << r.floor << std::setw(7)
         << r.goal << std::setw(10) << r.measured << "  " << std::left << std::setw(18) << r.unit
-        << verdict(r) << '\n';
+        << std::setw(10) << limit_text(r) << verdict(r) << '\n';
   }
 }
 
@@ -40,13 +47,15 @@ void write_markdown(const std::string& path, const findings& found, bool quick) 
   out << "# Benchmarks\n\nWritten by `bench/run.sh" << (quick ? " --quick" : "")
       << " --markdown docs/benchmarks.md`; nothing here is typed by hand. A number is a\nratio "
          "within one process: medians over rounds in which all competitors take turns. Floors and\n"
-         "goals are this project's own.\n\nMachine: "
+         "goals are this project's own. Of limit: the share of what this machine allows at all, of "
+         "the multiply-add\npeak or of reading the weights at their footprint, whichever takes "
+         "longer.\n\nMachine: "
       << machine() << ".\n\n## Regimes\n\n";
-  out << "| regime | floor | goal | measured | unit | |\n|---|---|---|---|---|---|\n"
+  out << "| regime | floor | goal | measured | unit | of limit | |\n|---|---|---|---|---|---|---|\n"
       << std::fixed << std::setprecision(2);
   for (const regime& r : found.regimes) {
     out << "| " << r.name << " | " << r.floor << " | " << r.goal << " | " << r.measured << " | "
-        << r.unit << " | " << verdict(r) << " |\n";
+        << r.unit << " | " << limit_text(r) << " | " << verdict(r) << " |\n";
   }
   out << "\n## Beside other libraries\n\nHow many times as fast we are. Integer results were "
          "compared bit for bit.\n\n| peer | mode | shape | M | K | N | ratio |\n"
@@ -71,6 +80,7 @@ void write_json(const std::string& path, const findings& found) {
                               {"measured", r.measured},
                               {"met_floor", r.measured >= r.floor},
                               {"met_goal", r.measured >= r.goal}});
+    if (!std::isnan(r.of_limit)) all["regimes"].back()["of_limit"] = r.of_limit;
   }
   all["peers"] = found.peers;
   all["skipped"] = missing_peers();

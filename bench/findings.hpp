@@ -1,6 +1,7 @@
 // What zp-regimes found out, and its three forms: a table, Markdown, JSON.
 #pragma once
 
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <ostream>
 #include <string>
@@ -11,6 +12,9 @@ namespace bench {
 struct regime {
   std::string name, unit;
   double floor, goal, measured;
+  /// The share of what this machine allows at all, as far as it was measured: of the multiply-add peak
+  /// or of reading the weights at their footprint, whichever takes longer. NaN: not measured.
+  double of_limit;
 };
 
 /// Everything that was found out, in order.
@@ -19,8 +23,8 @@ struct findings {
   nlohmann::ordered_json peers = nlohmann::ordered_json::array();
 
   void add(const std::string& name, const std::string& unit, double floor, double goal,
-           double measured) {
-    regimes.push_back({name, unit, floor, goal, measured});
+           double measured, double of_limit = std::numeric_limits<double>::quiet_NaN()) {
+    regimes.push_back({name, unit, floor, goal, measured, of_limit});
   }
 };
 

@@ -1,0 +1,19 @@
+// The regimes of zp-regimes, a function each group; every one adds what it measured to the findings.
+#pragma once
+
+#include "findings.hpp"
+#include "race.hpp"
+
+namespace bench {
+
+/// Products of int8 with weights in cache and with weights from memory, beside the other libraries.
+void int8_hot(const settings& o, limits& limit, findings& found);
+void int8_cold(const settings& o, limits& limit, findings& found);
+/// 4-bit weights in groups of 32.
+void int4(const settings& o, limits& limit, findings& found);
+/// Layers with floats in and out, and two threads.
+void layers(const settings& o, limits& limit, findings& found);
+/// Quantization and dequantization of rows, in and out of cache.
+void row_loops(const settings& o, findings& found);
+
+}  // namespace bench

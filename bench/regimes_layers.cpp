@@ -1,0 +1,102 @@
+// Layers and row loops against the multiply-add peak and the streaming read.
+#include <zeropoint/nn/linear.hpp>
+
+#include "regimes.hpp"
+
+namespace bench {
+
+namespace {
+
+std::vector<float> normal_floats(std::size_t n) {
+  std::mt19937_64 g(2);
+  std::vector<float> x(n);
+  for (float& v : x) {
+    v = 0;
+    for (int i = 0; i < 4; ++i) v += static_cast<float>(g() >> 40) * 0x1p-24f - 0.5f;
+  }
+  return x;
+}
+
+}  // namespace
+
+void layers(const settings& o, limits& limit, findings& found) {
+  std::vector<double> fused, weight_only, threads;
+  for (const shape& s : read_shapes(ZP_BENCH_SHAPES "/gpt2.txt")) {
+    const auto weights = normal_floats(s.k * s.n);
+    const zp::linear_weight w{{weights.data(), s.n, s.k}};
+    const zp::dynamic_linear dynamic(w);
+    for (const std::size_t m : {32u, 128u}) {
+      const auto x = normal_floats(m * s.k);
+      std::vector<float> y(m * s.n);
+      race r(o, false);
+      r.enter("layer", [&] { dynamic({x.data(), m, s.k}, {y.data(), m, s.n}); });
+      limit.enter_peak(r, 2.0 * static_cast<double>(m * s.k * s.n));
+      r.run();
+      if (limit.has_peak()) fused.push_back(r.ratio("peak", "layer"));
+    }
+    const std::vector<zp::weight_only_linear> floats(cold_copies(s.k * s.n),
+                                                     zp::weight_only_linear(w));
+    const auto x = normal_floats(s.k);
+    std::vector<float> y(s.n);
+    race r(o, true);
+    std::size_t next = 0;
+    r.enter("layer", [&] {
+      floats[next++ % floats.size()]({x.data(), 1, s.k}, {y.data(), 1, s.n});
+    });
+    limit.enter_read(r, s.k * s.n, true);
+    r.run();
+    weight_only.push_back(r.ratio("read", "layer"));
+#if defined(_OPENMP)
+    product p(512, s, zp::kernels::best(), output::f32, false);
+    race both(o, true, &wall_seconds);
+    both.enter("one", [&] { p.run(zp::serial{}); });
+    both.enter("two", [&] { p.run(zp::openmp(2)); });
+    both.run();
+    threads.push_back(both.ratio("one", "two"));
+#endif
+  }
+  if (limit.has_peak()) {
+    found.add("dynamic W8A8 layer, f32 in and out, M >= 32", "of dot peak", 0.80, 0.90,
+              geometric_mean(fused));
+  }
+  found.add("W8 layer, f32 activations, M = 1, weights from memory", "of read bandwidth", 0.75,
+            0.90, geometric_mean(weight_only));
+  if (!threads.empty()) {
+    found.add("two threads, M = 512", "x one thread", 1.75, 1.9, geometric_mean(threads));
+  }
+}
+
+void row_loops(const settings& o, findings& found) {
+  const std::size_t columns = 768;
+  for (const bool in_cache : {true, false}) {
+    const std::size_t rows = in_cache ? 21 : (o.quick ? 21'000 : 84'000), n = rows * columns;
+    const std::string size = in_cache ? "64 KB" : o.quick ? "64 MB" : "256 MB";
+    const std::vector<float> x = normal_floats(n);
+    std::vector<std::int8_t> codes(n);
+    std::vector<float> back(n), scales(rows);
+    const zp::matrix_view<const float> in(x.data(), rows, columns);
+    const zp::matrix_view<std::int8_t> to(codes.data(), rows, columns);
+    const zp::params p = zp::fit({-2, 2}, zp::symmetric);
+    race r(o, !in_cache);
+    r.enter("static", [&] { zp::quantize_into(in, p, to); });
+    r.enter("dynamic", [&] {
+      zp::quantize_into(in, zp::per_token, zp::symmetric, to, std::span<float>(scales), {});
+    });
+    r.enter("back", [&] {
+      zp::dequantize_row(std::span<const std::int8_t>(codes), p, std::span<float>(back));
+    });
+    const bool zmm = zp::contains(zp::cpu_features(), zp::isa::avx512);
+    r.enter("read", [&] {
+      read_all(reinterpret_cast<const std::byte*>(x.data()), n * sizeof(float), zmm);
+    });
+    r.run();
+    found.add("quantize f32 to s8, " + size, "of read bandwidth", 0.60, in_cache ? 0.75 : 0.72,
+              r.ratio("read", "static"));
+    found.add("dynamic quantization by row, " + size, "of read bandwidth", in_cache ? 0.33 : 0.55,
+              in_cache ? 0.40 : 0.62, r.ratio("read", "dynamic"));
+    found.add("dequantize s8 to f32, " + size, "of read bandwidth", in_cache ? 0.70 : 0.65,
+              in_cache ? 0.75 : 0.90, r.ratio("read", "back"));
+  }
+}
+
+}  // namespace bench

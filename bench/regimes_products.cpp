@@ -1,0 +1,186 @@
+// Products of codes against the multiply-add peak, the streaming read and the other libraries.
+#include <zeropoint/math/requantize.hpp>
+
+#include <cmath>
+#include <map>
+
+#include "peers/peer.hpp"
+#include "regimes.hpp"
+
+namespace bench {
+
+namespace {
+
+/// What one int8 product and its peers did.
+struct outcome {
+  double of_peak = 0, of_read = 0;  ///< time of the limit over ours: the longer one is the limit
+  std::map<std::string, double> against;  ///< by mode, the best peer: how many times as fast we are
+};
+
+/// The same numbers out of another library: exactly, or requantized to int8 exactly, or in f32 as k
+/// additions can round: each by 2^-24 of a partial sum, and those are below 4 standard deviations of
+/// the whole, 73^2 sqrt(k).
+void require_same(const peer& other, peer_product& theirs, std::size_t k,
+                  const zp::matrix_view<std::int32_t>& c) {
+  theirs.run();
+  const double depth = static_cast<double>(k);
+  const float multiplier = requantization_multiplier(k);
+  const zp::params int8{1, 0, -128, 127};
+  const double near = depth * 0x1p-24 * 4 * 73 * 73 * std::sqrt(depth);
+  for (std::size_t i = 0; i < c.rows(); ++i) {
+    for (std::size_t j = 0; j < c.cols(); ++j) {
+      const double exact =
+          other.mode == "s8s8s8" ? zp::requantize(c(i, j), multiplier, int8) : c(i, j);
+      const double got = theirs.at(i, j);
+      const bool same = other.mode == "f32" ? std::fabs(got - exact) <= near : got == exact;
+      if (same) continue;
+      std::cerr << "zp-regimes: " << other.name << ' ' << other.mode << " gives " << got << " at ("
+                << i << ", " << j << "), expected " << exact << '\n';
+      std::exit(1);
+    }
+  }
+}
+
+outcome race_int8(const settings& o, limits& limit, findings& found, const shape& s, std::size_t m,
+                  bool cold) {
+  const auto& kernel = zp::kernels::best();
+  product to_f32(m, s, kernel, output::f32, cold), to_s32(m, s, kernel, output::s32, cold);
+  race r(o, cold);
+  r.enter("f32", [&] { to_f32.run(zp::serial{}); });
+  r.enter("s32", [&] { to_s32.run(zp::serial{}); });
+  limit.enter_peak(r, to_f32.operations());
+  limit.enter_read(r, to_f32.bytes(), cold);
+  std::vector<std::pair<peer, std::unique_ptr<peer_product>>> others;
+  to_s32.run(zp::serial{});
+  for (const peer& other : peers()) {
+    if (cold && other.mode == "f32") continue;  // four times the bytes: another regime
+    auto theirs = other.make({m, s.k, s.n, to_s32.copies(), to_s32.a(), to_s32.w()});
+    require_same(other, *theirs, s.k, to_s32.result());
+    others.emplace_back(other, std::move(theirs));
+    r.enter(other.name + other.mode, [p = others.back().second.get()] { p->run(); });
+  }
+  r.run();
+  outcome result;
+  if (limit.has_peak()) result.of_peak = r.ratio("peak", "f32");
+  result.of_read = r.ratio("read", "f32");
+  for (const auto& [other, theirs] : others) {
+    const double ratio = r.ratio(other.name + other.mode, other.mode == "f32" ? "f32" : "s32");
+    double& best = result.against[other.mode];
+    best = best == 0 ? ratio : std::min(best, ratio);
+    found.peers.push_back({{"shape", s.name + (cold ? ", cold" : "")},
+                           {"m", m},
+                           {"k", s.k},
+                           {"n", s.n},
+                           {"mode", other.mode},
+                           {"peer", other.name},
+                           {"ratio", ratio}});
+  }
+  return result;
+}
+
+/// Fractions and ratios of several products in one number each.
+struct summary {
+  std::vector<double> of_peak, of_read, of_limit;
+  std::map<std::string, std::vector<double>> against;
+  void take(const outcome& one) {
+    of_peak.push_back(one.of_peak), of_read.push_back(one.of_read);
+    of_limit.push_back(std::max(one.of_peak, one.of_read));
+    for (const auto& [mode, ratio] : one.against) against[mode].push_back(ratio);
+  }
+  void add_against(findings& found, const std::string& name, const char* mode, double goal) const {
+    const auto at = against.find(mode);
+    if (at == against.end()) return;
+    const std::string other = mode == std::string("f32") ? "best f32" : "best int8 peer";
+    found.add(name + " against the " + other, "x", goal, goal, geometric_mean(at->second));
+  }
+};
+
+std::vector<shape> shapes(const settings& o) {
+  const std::string folder = ZP_BENCH_SHAPES "/";
+  std::vector<shape> all = read_shapes(folder + "gpt2.txt");
+  if (o.quick) return all;
+  for (const char* more : {"opt-1.3b.txt", "squares.txt"}) {
+    for (const shape& s : read_shapes(folder + more)) all.push_back(s);
+  }
+  return all;
+}
+
+}  // namespace
+
+void int8_hot(const settings& o, limits& limit, findings& found) {
+  summary large, medium, small;
+  for (const shape& s : shapes(o)) {
+    for (const std::size_t m : {std::size_t{128}, std::size_t{512}}) {
+      if (!o.quick || m == 128) large.take(race_int8(o, limit, found, s, m, false));
+    }
+    medium.take(race_int8(o, limit, found, s, 32, false));
+    if (s.k * s.n <= 2'500'000) small.take(race_int8(o, limit, found, s, 8, false));
+  }
+  if (limit.has_peak()) {
+    found.add("int8, M >= 128, worst shape", "of dot peak", 0.85, 0.92,
+              *std::min_element(large.of_peak.begin(), large.of_peak.end()));
+    found.add("int8, M >= 128, geometric mean", "of dot peak", 0.85, 0.92,
+              geometric_mean(large.of_peak), geometric_mean(large.of_limit));
+    found.add("int8, M = 32", "of dot peak", 0.88, 0.93, geometric_mean(medium.of_peak),
+              geometric_mean(medium.of_limit));
+    found.add("int8, M = 8, weights in cache", "of dot peak", 0.85, 0.91,
+              geometric_mean(small.of_peak), geometric_mean(small.of_limit));
+  }
+  large.add_against(found, "int8, M >= 128", "s8s8s32", 1.0);
+  large.add_against(found, "int8, M >= 128", "f32", 4.0);
+  medium.add_against(found, "int8, M = 32", "s8s8s32", 1.05);
+  small.add_against(found, "int8, M = 8", "s8s8s32", 1.25);
+}
+
+void int8_cold(const settings& o, limits& limit, findings& found) {
+  const std::vector<shape> all = {{"qkv", 768, 2304}, {"q", 2048, 2048}};
+  std::map<std::size_t, summary> by_m;
+  for (const shape& s : all) {
+    for (const std::size_t m : {1u, 4u, 8u, 16u, 32u}) {
+      by_m[m].take(race_int8(o, limit, found, s, m, true));
+    }
+  }
+  const auto read = [&](std::size_t m, double floor, double goal) {
+    found.add("int8, M = " + std::to_string(m) + ", weights from memory", "of read bandwidth",
+              floor, goal, geometric_mean(by_m[m].of_read), geometric_mean(by_m[m].of_limit));
+  };
+  read(1, 0.92, 0.97), read(4, 0.85, 0.92), read(8, 0.80, 0.90);
+  if (limit.has_peak()) {
+    found.add("int8, M = 16, weights from memory", "of dot peak", 0.62, 0.67,
+              geometric_mean(by_m[16].of_peak), geometric_mean(by_m[16].of_limit));
+    found.add("int8, M = 32, weights from memory", "of dot peak", 0.75, 0.80,
+              geometric_mean(by_m[32].of_peak), geometric_mean(by_m[32].of_limit));
+  }
+  by_m[1].add_against(found, "int8, M = 1 from memory", "s8s8s32", 1.2);
+  by_m[8].add_against(found, "int8, M = 8 from memory", "s8s8s32", 1.45);
+}
+
+void int4(const settings& o, limits& limit, findings& found) {
+  const auto& kernel = zp::kernels::best();
+  std::vector<double> over_int8, of_read, of_peak;
+  for (const shape& s : {shape{"qkv", 768, 2304}, shape{"q", 2048, 2048}}) {
+    product four(1, s, kernel, output::int4, true), eight(1, s, kernel, output::f32, true);
+    race r(o, true);
+    r.enter("int4", [&] { four.run(zp::serial{}); });
+    r.enter("int8", [&] { eight.run(zp::serial{}); });
+    limit.enter_read(r, four.bytes(), true);
+    r.run();
+    over_int8.push_back(r.ratio("int8", "int4"));
+    of_read.push_back(r.ratio("read", "int4"));
+    for (const std::size_t m : {8u, 32u, 128u}) {
+      product p(m, s, kernel, output::int4, false);
+      race compute(o, false);
+      compute.enter("int4", [&] { p.run(zp::serial{}); });
+      limit.enter_peak(compute, p.operations());
+      compute.run();
+      if (limit.has_peak()) of_peak.push_back(compute.ratio("peak", "int4"));
+    }
+  }
+  found.add("int4 g32 x int8, M = 1, against own int8", "x", 1.45, 1.65, geometric_mean(over_int8));
+  found.add("int4 g32 x int8, M = 1", "of read bandwidth", 0.9, 0.9, geometric_mean(of_read));
+  if (limit.has_peak()) {
+    found.add("int4 g32 x int8, M >= 8", "of dot peak", 0.60, 0.70, geometric_mean(of_peak));
+  }
+}
+
+}  // namespace bench
