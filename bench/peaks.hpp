@@ -58,6 +58,8 @@ inline double median(std::vector<double> values) {
 
 ZP_BENCH_PEAK(dot_zmm, "avx512f,avx512bw,avx512vl,avx512vnni", __m512i, 24, _mm512_set1_epi8(1),
               sum[i] = _mm512_dpbusd_epi32(sum[i], x, x))
+ZP_BENCH_PEAK(dot_ymm, "avx2,fma,avxvnni", __m256i, 12, _mm256_set1_epi8(1),
+              sum[i] = _mm256_dpbusd_avx_epi32(sum[i], x, x))
 ZP_BENCH_PEAK(madd_ymm, "avx2,fma", __m256i, 12, _mm256_set1_epi8(1),
               sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(x, sum[i])))
 ZP_BENCH_PEAK(fma_zmm, "avx512f", __m512, 24, _mm512_set1_ps(0.5f),
@@ -99,6 +101,7 @@ struct peak_loop {
 inline peak_loop peak_of(std::string_view kernel) {
 #if ZP_X86
   if (kernel == "avx512_vnni") return {&dot_zmm, 24.0 * 64 * 2};
+  if (kernel == "avx_vnni") return {&dot_ymm, 12.0 * 32 * 2};
   if (kernel == "avx2") return {&madd_ymm, 12.0 * 16 * 2};
 #endif
   (void)kernel;

@@ -4,6 +4,7 @@
 
 #include <zeropoint/kernels/avx2.hpp>
 #include <zeropoint/kernels/avx512_vnni.hpp>
+#include <zeropoint/kernels/avx_vnni.hpp>
 #include <zeropoint/kernels/compiled_rows.hpp>
 #include <zeropoint/kernels/neon_dot.hpp>
 #include <zeropoint/kernels/scalar.hpp>
@@ -21,8 +22,7 @@ namespace kernels {
 
 inline constexpr const kernel* compiled[] = {
 #if ZP_X86
-    &avx512_vnni::table,
-    &avx2::table,
+    &avx512_vnni::table, &avx_vnni::table, &avx2::table,
 #endif
 #if ZP_HAS_NEON_DOT
     &neon_dot::table,
