@@ -7,6 +7,7 @@
 #include <zeropoint/kernels/avx_vnni.hpp>
 #include <zeropoint/kernels/compiled_rows.hpp>
 #include <zeropoint/kernels/neon_dot.hpp>
+#include <zeropoint/kernels/neon_i8mm.hpp>
 #include <zeropoint/kernels/scalar.hpp>
 
 #include <span>
@@ -23,6 +24,9 @@ namespace kernels {
 inline constexpr const kernel* compiled[] = {
 #if ZP_X86
     &avx512_vnni::table, &avx_vnni::table, &avx2::table,
+#endif
+#if ZP_HAS_NEON_DOT && ZP_HAS_NEON_I8MM
+    &neon_i8mm::table,
 #endif
 #if ZP_HAS_NEON_DOT
     &neon_dot::table,

@@ -78,17 +78,9 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     store(values, y, job.n);
   }
 
-  /// Rows first .. first + rows of the job.
-  ZP_ISA static void run(const panel_job& job, std::size_t first) {
-    const auto* base = static_cast<const std::int8_t*>(job.a) + first * job.a_stride;
-    const std::int8_t* const a[] = {base + R * job.a_stride...};
-    const std::int8_t* b = job.b;
+  /// Rows first .. first + rows of the job, whose dot products are in `acc`.
+  ZP_ISA ZP_ALWAYS_INLINE static void finish(sums& acc, const panel_job& job, std::size_t first) {
     const std::size_t offset = first * job.stride;
-
-    sums acc;
-    (fill_row(acc[R], job.start), ...);
-    for (std::size_t k = 0; k < job.k; k += 4, b += 16 * vectors) group(acc, a, k, b);
-
     outer(acc, job.term[0], first);
     outer(acc, job.term[1], first);
     if (job.c != nullptr) {
@@ -98,6 +90,19 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
                  job.row_scale[(first + R) * job.row_scale_step], job),
        ...);
     }
+  }
+
+  /// Rows first .. first + rows of the job.
+  ZP_ISA static void run(const panel_job& job, std::size_t first) {
+    const auto* base = static_cast<const std::int8_t*>(job.a) + first * job.a_stride;
+    const std::int8_t* const a[] = {base + R * job.a_stride...};
+    const std::int8_t* b = job.b;
+
+    sums acc;
+    (fill_row(acc[R], job.start), ...);
+    for (std::size_t k = 0; k < job.k; k += 4, b += 16 * vectors) group(acc, a, k, b);
+
+    finish(acc, job, first);
   }
 };
 
