@@ -7,6 +7,7 @@
 // them; a number is the median over rounds of the ratio within one round. One thread is timed by its
 // processor time; two threads by the clock on the wall. Exit code 0 whether or not a floor is met:
 // this reports, tests assert.
+#include <zeropoint/math/requantize.hpp>
 #include <zeropoint/nn/linear.hpp>
 
 #include <CLI/CLI.hpp>
@@ -27,16 +28,21 @@ struct outcome {
   std::map<std::string, double> against;  ///< by mode, the best peer: how many times as fast we are
 };
 
-/// The same numbers out of another library: exactly, or in f32 as k additions can round: each by
-/// 2^-24 of a partial sum, and those are below 4 standard deviations of the whole, 73^2 sqrt(k).
+/// The same numbers out of another library: exactly, or requantized to int8 exactly, or in f32 as k
+/// additions can round: each by 2^-24 of a partial sum, and those are below 4 standard deviations of
+/// the whole, 73^2 sqrt(k).
 void require_same(const peer& other, peer_product& theirs, std::size_t k,
                   const zp::matrix_view<std::int32_t>& c) {
   theirs.run();
   const double depth = static_cast<double>(k);
+  const float multiplier = requantization_multiplier(k);
+  const zp::params int8{1, 0, -128, 127};
   const double near = depth * 0x1p-24 * 4 * 73 * 73 * std::sqrt(depth);
   for (std::size_t i = 0; i < c.rows(); ++i) {
     for (std::size_t j = 0; j < c.cols(); ++j) {
-      const double exact = c(i, j), got = theirs.at(i, j);
+      const double exact =
+          other.mode == "s8s8s8" ? zp::requantize(c(i, j), multiplier, int8) : c(i, j);
+      const double got = theirs.at(i, j);
       const bool same = other.mode == "f32" ? std::fabs(got - exact) <= near : got == exact;
       if (same) continue;
       std::cerr << "zp-regimes: " << other.name << ' ' << other.mode << " gives " << got << " at ("

@@ -16,6 +16,10 @@ zp_require "${zp_build_packages[@]}" libbenchmark-dev:/usr/include/benchmark/ben
 (zp_require libdnnl-dev:/usr/include/oneapi/dnnl/dnnl.hpp) || say "going on without oneDNN"
 (zp_require libopenblas-dev:/usr/include/x86_64-linux-gnu/cblas-openblas.h) ||
   say "going on without OpenBLAS"
+(zp_require libgemmlowp-dev:/usr/include/gemmlowp/public/gemmlowp.h) ||
+  say "going on without gemmlowp"
+(zp_require libxnnpack-dev:/usr/include/xnnpack.h libpthreadpool-dev:/usr/include/pthreadpool.h) ||
+  say "going on without XNNPACK"
 zp_configure release BENCH
 zp_build release zp-regimes
 exec build/release/bin/zp-regimes "$@"

@@ -2,6 +2,7 @@
 // what was not found when this was built is named by missing_peers().
 #pragma once
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
@@ -30,9 +31,17 @@ class peer_product {
 
 struct peer {
   std::string name;  ///< with its version
-  std::string mode;  ///< "s8s8s32", exact, or "f32", the same numbers as floats
+  /// "s8s8s32", exact; "s8s8s8", those requantized; "f32", the same numbers as floats.
+  std::string mode;
   std::function<std::unique_ptr<peer_product>(const peer_problem&)> make;
 };
+
+/// What "s8s8s8" multiplies sums of k products of uniform codes by, to even: a power of two, exact
+/// in any order of scales, that brings about 4 standard deviations, 73^2 sqrt(k) each, to 127.
+[[nodiscard]] inline float requantization_multiplier(std::size_t k) {
+  return std::exp2(
+      std::floor(std::log2(127.0f / (4 * 73 * 73 * std::sqrt(static_cast<float>(k))))));
+}
 
 /// What this program was built with, fastest kind first.
 [[nodiscard]] std::vector<peer> peers();

@@ -7,6 +7,13 @@ namespace bench {
 peer onednn_s8();
 peer onednn_f32();
 #endif
+#if defined(ZP_PEER_GEMMLOWP)
+bool gemmlowp_runs();
+peer gemmlowp_s8();
+#endif
+#if defined(ZP_PEER_XNNPACK)
+peer xnnpack_s8();
+#endif
 #if defined(ZP_PEER_OPENBLAS)
 peer openblas_f32();
 #endif
@@ -17,6 +24,12 @@ std::vector<peer> peers() {
 #if defined(ZP_PEER_ONEDNN)
   list.push_back(onednn_s8());
   list.push_back(onednn_f32());
+#endif
+#if defined(ZP_PEER_GEMMLOWP)
+  if (gemmlowp_runs()) list.push_back(gemmlowp_s8());
+#endif
+#if defined(ZP_PEER_XNNPACK)
+  list.push_back(xnnpack_s8());
 #endif
 #if defined(ZP_PEER_OPENBLAS)
   list.push_back(openblas_f32());
@@ -29,6 +42,14 @@ std::vector<std::string> missing_peers() {
   std::vector<std::string> list;
 #if !defined(ZP_PEER_ONEDNN)
   list.push_back("oneDNN: not found (Debian: libdnnl-dev)");
+#endif
+#if defined(ZP_PEER_GEMMLOWP)
+  if (!gemmlowp_runs()) list.push_back("gemmlowp: compiled for AVX2, which this processor lacks");
+#else
+  list.push_back("gemmlowp: not found (Debian: libgemmlowp-dev)");
+#endif
+#if !defined(ZP_PEER_XNNPACK)
+  list.push_back("XNNPACK: not found (Debian: libxnnpack-dev, libpthreadpool-dev)");
 #endif
 #if !defined(ZP_PEER_OPENBLAS)
   list.push_back("OpenBLAS: not found (Debian: libopenblas-dev)");
