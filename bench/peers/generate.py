@@ -7,9 +7,7 @@ of --prompt tokens; prefill: --prefill tokens up to the logits behind the last. 
 import argparse, json, os, platform, re, statistics, subprocess, sys
 from engines import ENGINES
 
-FLOAT, DYNAMIC, STATIC, INT4 = "fp32", "w8a8-dynamic-token", "w8a8-static", "w4a8-g32"
-OURS = [FLOAT, "w8", DYNAMIC, STATIC, INT4]
-INT8 = ["w8", DYNAMIC, STATIC]
+FLOAT, DYNAMIC, STATIC, INT4 = "fp32", "w8a8-dynamic-token", "w8a8-static", "w4a8-g32"  # with or without -head8
 PEERS_INT8 = [name for name in ENGINES if "int8" in name or name.endswith("Q8_0")]
 LINE = re.compile(r"prefill of \d+ tokens at ([0-9.]+) tokens/s, (?:decode of \d+ at ([0-9.]+) tokens/s|nothing)")
 
@@ -35,25 +33,29 @@ def random_ids(count, vocab, seed=1):
 class Own:
     """zp-lab generate, a process per measurement; it prints medians of its runs."""
 
-    missing, head = None, "float32"
-
     def __init__(self, scheme, o, threads):
         self.options, self.scheme, self.threads, self.version = o, scheme, threads, "zp-lab"
+        self.head, self.missing = "int8" if "-head8" in scheme else "float32", None
 
     def run(self, prompt, new):
         o = self.options
         done = subprocess.run(
             [o.zp_lab, "generate", "--model", o.model, "--scheme", self.scheme, "--prompt-tokens", str(prompt),
              "--max-new-tokens", str(new), "--runs", str(o.repeats), "--threads", str(self.threads)],
-            check=True, capture_output=True, text=True)
+            capture_output=True, text=True)
+        if done.returncode != 0:
+            self.missing = (done.stderr.splitlines() or [f"ended with {done.returncode}"])[0]
+            return None
         prefill, decode = LINE.search(done.stderr).groups()
         return float(prefill), float(decode or 0), [int(i) for i in done.stdout.split()]
 
     def round(self):
         o = self.options
-        prefill = self.run(o.prefill, 1)[0]
-        _, decode, ids = self.run(o.prompt, o.decode + 1)
-        return {"prefill": prefill, "decode": decode, "ids": ids}
+        first = self.run(o.prefill, 1)
+        second = self.missing or self.run(o.prompt, o.decode + 1)
+        if self.missing:
+            return None
+        return {"prefill": first[0], "decode": second[1], "ids": second[2]}
 
 
 class Peer:
@@ -98,7 +100,7 @@ def race(o, threads):
     """Competitors by name, and the rounds of those that ran all of them."""
     with open(os.path.join(o.model, "config.json")) as file:
         vocab = json.load(file)["vocab_size"]
-    all_of_them = {scheme: Own(scheme, o, threads) for scheme in OURS}
+    all_of_them = {scheme: Own(scheme, o, threads) for scheme in o.schemes}
     all_of_them.update({name: Peer(name, o, threads, vocab) for name in ENGINES})
     rounds = {name: [] for name in all_of_them}
     names = list(all_of_them)
@@ -107,7 +109,7 @@ def race(o, threads):
             name = names[(turn + i) % len(names)]
             if all_of_them[name].missing:
                 continue
-            print(f"{threads} threads, round {turn + 1} of {o.rounds}: {name}", file=sys.stderr)
+            print(f"{counted(threads, 'thread')}, round {turn + 1} of {o.rounds}: {name}", file=sys.stderr)
             result = all_of_them[name].round()
             if turn >= 0 and result:
                 rounds[name].append(result)
@@ -121,7 +123,7 @@ class Result:
     """The rates of one number of threads."""
 
     def __init__(self, o, threads):
-        self.threads, self.rounds_wanted = threads, o.rounds
+        self.threads, self.schemes, self.rounds_wanted = threads, o.schemes, o.rounds
         self.competitors, self.rounds = race(o, threads)
 
     def rate(self, name, what):
@@ -142,19 +144,28 @@ class Result:
         ours, theirs = self.rounds[FLOAT][0]["ids"], self.rounds[name][0]["ids"]
         return next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), len(ours))
 
-    def targets(self):
-        """(what, target, measured)"""
+    def of(self, *names):
+        """Our schemes that are one of these, whatever their head."""
+        return [s for s in self.schemes if s.removesuffix("-head8") in names]
+
+    def goals(self):
+        """(what, at least, measured)"""
         for what in ("decode", "prefill"):
             yield f"{FLOAT} against PyTorch fp32, {what}", 1.0, self.ratio(FLOAT, "PyTorch fp32", what)
-        yield f"{DYNAMIC} against own fp32, decode", 3.0, self.ratio(DYNAMIC, FLOAT, "decode")
-        yield f"{INT4} against own fp32, decode", 4.5, self.ratio(INT4, FLOAT, "decode")
-        yield f"{DYNAMIC} against own fp32, prefill", 3.0, self.ratio(DYNAMIC, FLOAT, "prefill")
+        for ours in self.of(DYNAMIC):
+            for what in ("decode", "prefill"):
+                yield f"{ours} against own fp32, {what}", 3.0, self.ratio(ours, FLOAT, what)
+        for ours in self.of(INT4):
+            yield f"{ours} against own fp32, decode", 4.5, self.ratio(ours, FLOAT, "decode")
         for what in ("decode", "prefill"):
-            yield f"{STATIC} against {DYNAMIC}, {what}", 1.0, self.ratio(STATIC, DYNAMIC, what)
-            for ours in INT8:
+            for ours in self.of(STATIC):
+                dynamic = ours.replace(STATIC, DYNAMIC)
+                yield f"{ours} against {dynamic}, {what}", 1.0, self.ratio(ours, dynamic, what)
+            for ours in self.of("w8", DYNAMIC, STATIC):
                 ratio, best = self.least(ours, PEERS_INT8, what)
                 yield f"{ours} against the best int8 peer ({best}), {what}", 1.2, ratio
-            yield f"{INT4} against llama.cpp Q4_0, {what}", 1.3, self.ratio(INT4, "llama.cpp Q4_0", what)
+            for ours in self.of(INT4):
+                yield f"{ours} against llama.cpp Q4_0, {what}", 1.3, self.ratio(ours, "llama.cpp Q4_0", what)
 
     def rows(self):
         for name, competitor in self.competitors.items():
@@ -163,8 +174,12 @@ class Result:
                 row.update({what: self.rate(name, what) for what in ("decode", "prefill")},
                            head=competitor.head, agreeing=self.agreeing(name), rounds=self.rounds_wanted)
                 for what in ("decode", "prefill"):
-                    row["ours_over_it_" + what] = {s: self.ratio(s, name, what) for s in OURS}
+                    row["ours_over_it_" + what] = {s: self.ratio(s, name, what) for s in self.schemes}
             yield row
+
+
+def counted(n, what):
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
 
 
 def table(head, rows):
@@ -173,8 +188,7 @@ def table(head, rows):
 
 
 def section(result, o):
-    plural = "thread" if result.threads == 1 else "threads"
-    lines = [f"## {result.threads} {plural}", ""]
+    lines = [f"## {counted(result.threads, 'thread')}", ""]
     rows = []
     for name, competitor in result.competitors.items():
         if name not in result.rounds:
@@ -187,11 +201,11 @@ def section(result, o):
     for what in ("decode", "prefill"):
         lines += [f"How many times as fast we are, {what}:", ""]
         lines += table(["", *peers], [[s, *(f"{result.ratio(s, p, what):.2f}" for p in peers)]
-                                      for s in OURS if s in result.rounds])
+                                      for s in o.schemes if s in result.rounds])
     lines += table(["goal", "at least", "measured", ""],
                    [[name, f"{goal:.1f}", "-" if ratio is None else f"{ratio:.2f}",
                      "not measured" if ratio is None else "met" if ratio >= goal else "not met"]
-                    for name, goal, ratio in result.targets()])
+                    for name, goal, ratio in result.goals()])
     return lines
 
 
@@ -202,12 +216,12 @@ def processor():
 
 
 def page(results, o):
-    cores = len(os.sched_getaffinity(0))
     lines = ["# Beside other engines", "",
              "Written by `bench/peers/generate.sh`; nothing here is typed by hand. The model has the shape of GPT-2 124M and",
              "random weights (`zp-lab random --like gpt2`), the prompt is the same for all.", "",
-             f"Machine: {processor()}, {cores} {'core' if cores == 1 else 'cores'}, Python {platform.python_version()}.",
-             f"{o.rounds} rounds, in which all take turns; in a round the median of {o.repeats} runs each. Decode: {o.decode} passes",
+             f"Machine: {processor()}, {counted(len(os.sched_getaffinity(0)), 'core')}, Python {platform.python_version()}.",
+             f"{counted(o.rounds, 'round')}, in which all take turns; in a round the median of {counted(o.repeats, 'run')} each.",
+             f"Decode: {o.decode} passes",
              f"of one token behind a prompt of {o.prompt}, with a cache of keys and values; prefill: a prompt of {o.prefill} up to the",
              "logits behind it. Loading is not timed. Ratios are medians of the ratios within a round: where other work shares",
              "the machine, tokens per second are lower than it can do, ratios much less so.",
@@ -223,6 +237,7 @@ def main():
     parser.add_argument("--zp-lab", required=True, help="the program")
     parser.add_argument("--model", required=True, help="folder of a GPT-2 checkpoint")
     parser.add_argument("--work", required=True, help="folder for converted models")
+    parser.add_argument("--schemes", default=f"w8,{DYNAMIC},{STATIC},{INT4}", help="of ours beside fp32 (default: %(default)s)")
     parser.add_argument("--threads", default="1,2", help="numbers of threads (default: 1,2)")
     for name, value in (("rounds", 5), ("repeats", 3), ("prompt", 128), ("decode", 32), ("prefill", 512)):
         parser.add_argument("--" + name, type=int, default=value, help=f"default: {value}")
@@ -231,6 +246,7 @@ def main():
     o = parser.parse_args()
     if min(o.rounds, o.repeats, o.prompt, o.decode, o.prefill) < 1:
         parser.error("numbers have to be at least 1")
+    o.schemes = [FLOAT, *o.schemes.split(",")]
     results = [Result(o, int(n)) for n in o.threads.split(",")]
     text = page(results, o)
     print(text, end="")

@@ -2,11 +2,12 @@
 # Text generation beside PyTorch, ONNX Runtime, CTranslate2 and llama.cpp, on a model of the shape of
 # GPT-2 124M with random weights:
 #
-#   bench/peers/generate.sh [--threads 1,2] [--rounds N] [--json FILE] [--markdown FILE]
+#   bench/peers/generate.sh [--threads 1,2] [--rounds N] [--schemes A,B] [--json FILE] [--markdown FILE]
 #
 # Builds zp-lab and installs the engines from the Python registry into build/peers (1.5 GB); what
-# does not install within its time becomes a line that says so. llama-cpp-python comes as source:
-# its compilation takes some minutes of all cores, once. ZP_LAB=PROGRAM uses that one instead.
+# does not install within its time becomes a line that says so. llama-cpp-python comes as source and
+# is compiled for this machine, which takes ten minutes of two cores, once. ZP_LAB=PROGRAM uses that
+# one instead.
 set -euo pipefail
 start=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -42,7 +43,8 @@ install 600 onnx onnxscript onnxruntime
 install 600 ctranslate2
 install 600 torchao
 install 600 gguf
-CMAKE_BUILD_PARALLEL_LEVEL=$jobs install 2400 llama-cpp-python
+export CMAKE_BUILD_PARALLEL_LEVEL=$jobs CMAKE_ARGS="${CMAKE_ARGS:-} -DLLAVA_BUILD=OFF"  # no images
+install 2400 llama-cpp-python
 
 cd "$start"  # paths among the arguments are the user's
 exec "$work/venv/bin/python" "$root/bench/peers/generate.py" --zp-lab "$zp_lab" --model "$work/gpt2" \
