@@ -141,7 +141,7 @@ TEST_CASE("Loading holds the float32 weights once") {
   if (test::allocator_keeps_memory) return;
   const auto family = GENERATE("gpt2", "llama");
   const auto type = GENERATE(lab::dtype::f32, lab::dtype::f16, lab::dtype::bf16);
-  const std::size_t shards = GENERATE(1, 3);
+  const std::size_t shards = GENERATE(std::size_t{1}, std::size_t{3});
   const test::scratch folder;
   const std::uint64_t file = write_checkpoint(folder, config_of(family), type, shards);
   const cost c = cost_of([&] {
