@@ -23,7 +23,7 @@ user=("$@")
 zp_default --model "$folder/$model"
 zp_default --text "$root/examples/data/wikitext-2-raw/wiki.test.raw"
 zp_default --calibration "$root/examples/data/wikitext-2-raw/wiki.valid.raw"
-zp_default --schemes fp32,w8,w8a8-dynamic-token,w8a8-static,w4-g32,w4a8-g32,w4-g32-affine
+zp_default --schemes fp32,w8,w8a8-dynamic-token,w8a8-static,w8a8-static-smooth,w8a8-static-rotate,w8a8-outlier,w4-g32,w4-g32-affine,w4a8-g32
 zp_default --window 256
 zp_default --max-tokens 2048
 zp_default --calibration-tokens 2048

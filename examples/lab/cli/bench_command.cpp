@@ -4,6 +4,7 @@
 #include <lab/experiments/footprint.hpp>
 #include <lab/experiments/stored_scheme.hpp>
 #include <lab/experiments/workload.hpp>
+#include <lab/io/memory.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/report/speed.hpp>
 
@@ -76,6 +77,7 @@ void add_sizes(const bench_arguments& o, std::vector<scheme_layers> schemes, tra
 
 void bench(const bench_arguments& o) {
   const auto names = checked(o);
+  keep_no_large_blocks();  // for add_sizes()
   workload w = load(o, names);
   (void)plan_speed(w.model.config.positions);  // refuses before any work
   std::vector<scheme_layers> schemes = all_schemes(o, w, names);

@@ -34,6 +34,12 @@ std::uint64_t resident_memory() noexcept {
   return known ? resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
 }
 
+void keep_no_large_blocks() noexcept {
+#if defined(__GLIBC__)
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);  // its initial value; setting it ends the learning
+#endif
+}
+
 std::uint64_t memory_returned_by(const std::function<void()>& release) {
   const std::uint64_t before = resident_memory();
   release();

@@ -7,7 +7,10 @@
 #include <lab/models/tensor_checks.hpp>
 
 #include <mutex>
-#include <thread>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 
 namespace lab {
 
@@ -215,7 +218,11 @@ transformer load_model(const model_config& c, const safetensors& weights,
 }
 
 std::size_t loading_threads() noexcept {
-  return std::max(1u, std::thread::hardware_concurrency());
+#if defined(_OPENMP)
+  return static_cast<std::size_t>(omp_get_num_procs());
+#else
+  return 1;
+#endif
 }
 
 transformer load_model(const std::filesystem::path& path) {
