@@ -54,6 +54,8 @@ class Torch(Engine):
 
 
 class TorchDynamic(Torch):
+    """torch.ao's quantize_dynamic(). That of torchao, eager, was four times slower than float32 here."""
+
     head = "int8"
 
     def __init__(self, *args):
@@ -61,18 +63,6 @@ class TorchDynamic(Torch):
         self.linears()
         quantize = self.torch.ao.quantization.quantize_dynamic
         self.model = quantize(self.model, {self.torch.nn.Linear}, dtype=self.torch.qint8)
-
-
-class TorchAo(Torch):
-    head = "int8"
-
-    def __init__(self, *args):
-        import torchao
-        from torchao.quantization import Int8DynamicActivationInt8WeightConfig, quantize_
-        super().__init__(*args)
-        self.linears()
-        quantize_(self.model, Int8DynamicActivationInt8WeightConfig())
-        self.version += f", torchao {torchao.__version__}"
 
 
 class OnnxRuntime(Engine):
@@ -211,9 +201,8 @@ class LlamaQ4(LlamaCpp):
         super().__init__(*args, kind="Q4_0")
 
 
-ENGINES = {"PyTorch fp32": Torch, "torch.ao int8 dynamic": TorchDynamic, "torchao int8 dynamic": TorchAo,
-           "ONNX Runtime int8": OnnxRuntime, "CTranslate2 int8": CTranslate2, "llama.cpp Q8_0": LlamaQ8,
-           "llama.cpp Q4_0": LlamaQ4}
+ENGINES = {"PyTorch fp32": Torch, "PyTorch int8": TorchDynamic, "ONNX Runtime int8": OnnxRuntime,
+           "CTranslate2 int8": CTranslate2, "llama.cpp Q8_0": LlamaQ8, "llama.cpp Q4_0": LlamaQ4}
 
 
 def main():

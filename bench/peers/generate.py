@@ -239,7 +239,7 @@ def main():
     parser.add_argument("--work", required=True, help="folder for converted models")
     parser.add_argument("--schemes", default=f"w8,{DYNAMIC},{STATIC},{INT4}", help="of ours beside fp32 (default: %(default)s)")
     parser.add_argument("--threads", default="1,2", help="numbers of threads (default: 1,2)")
-    for name, value in (("rounds", 5), ("repeats", 3), ("prompt", 128), ("decode", 32), ("prefill", 512)):
+    for name, value in (("rounds", 5), ("repeats", 1), ("prompt", 128), ("decode", 32), ("prefill", 512)):
         parser.add_argument("--" + name, type=int, default=value, help=f"default: {value}")
     parser.add_argument("--json", help="also a list with an object per engine and number of threads")
     parser.add_argument("--markdown", help="also the page as a file")

@@ -41,7 +41,6 @@ install 1200 torch==2.13.0
 install 600 transformers
 install 600 onnx onnxscript onnxruntime
 install 600 ctranslate2
-install 600 torchao
 install 600 gguf
 export CMAKE_BUILD_PARALLEL_LEVEL=$jobs CMAKE_ARGS="${CMAKE_ARGS:-} -DLLAVA_BUILD=OFF"  # no images
 install 2400 llama-cpp-python
