@@ -185,13 +185,21 @@ std::vector<std::byte> safetensors::bytes(std::string_view name) const {
 
 std::vector<float> safetensors::floats(std::string_view name) const {
   const entry& found = require(name);
-  if (converter_of(found.info.type) == nullptr) floats(name, {});  // says so
+  if (converter_of(found.info.type) == nullptr) floats_from(name, 0, {});  // says so
   std::vector<float> result(static_cast<std::size_t>(found.info.elements()));
   floats(name, result);
   return result;
 }
 
-void safetensors::floats(std::string_view name, std::span<float> out, std::uint64_t first) const {
+void safetensors::floats(std::string_view name, std::span<float> out) const {
+  const std::uint64_t elements = require(name).info.elements();
+  ZP_REQUIRE(out.size() == elements, "safetensors: ", elements, " elements into a span of ",
+             out.size());
+  floats_from(name, 0, out);
+}
+
+void safetensors::floats_from(std::string_view name, std::uint64_t first,
+                              std::span<float> out) const {
   const auto& [info, file] = require(name);
   const converter convert_piece = converter_of(info.type);
   if (convert_piece == nullptr)

@@ -140,8 +140,10 @@ class safetensors {
   /// As float, row-major: exact for F16, BF16, F32, BOOL and integers of up to 16 bits; F64, I32,
   /// U32, I64 and U64 round to nearest even. Other types are refused.
   [[nodiscard]] std::vector<float> floats(std::string_view name) const;
-  /// The same into `out`: as many elements as it has room for, from element `first` on.
-  void floats(std::string_view name, std::span<float> out, std::uint64_t first = 0) const;
+  /// The same into `out`, whose size is the number of elements.
+  void floats(std::string_view name, std::span<float> out) const;
+  /// A piece of them: out.size() elements from element `first` on.
+  void floats_from(std::string_view name, std::uint64_t first, std::span<float> out) const;
 
  private:
   [[nodiscard]] const entry& require(std::string_view name) const;

@@ -91,7 +91,7 @@ class reader {
     for (std::size_t i = 0; i < in; i += rows) {
       const std::size_t count = std::min(rows, in - i);
       const auto read = std::span(strip).first(count * out);
-      weights_.floats(name, read, i * out);
+      weights_.floats_from(name, i * out, read);
       require_finite(weights_.path(), name, read, i * out);
       for (std::size_t o = 0; o < out; ++o) {
         float* const to = d.weight.data() + o * in + i;
