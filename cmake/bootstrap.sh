@@ -84,3 +84,14 @@ zp_build() {
   say "building build/$preset ${*:-}"
   cmake --build "build/$preset" --parallel "$jobs" ${1:+--target "$@"} </dev/null
 }
+
+# zp_default NAME VALUE...: NAME VALUE, for each, joins the array `options` unless the array `user`
+# has NAME already.
+zp_default() {
+  local name=$1 argument
+  shift
+  for argument in "${user[@]}"; do
+    case $argument in "$name" | "$name"=*) return 0 ;; esac
+  done
+  for argument in "$@"; do options+=("$name" "$argument"); done
+}

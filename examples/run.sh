@@ -24,22 +24,14 @@ esac
 
 # Options of ours that the user did not give.
 options=()
-default() {  # NAME VALUE...: unless given, NAME VALUE for each
-  local name=$1 argument
-  shift
-  for argument in "${user[@]}"; do
-    case $argument in "$name" | "$name"=*) return 0 ;; esac
-  done
-  for argument in "$@"; do options+=("$name" "$argument"); done
-}
 user=("$@")
-default --model "$root/examples/models/gpt2-4m" "$root/examples/models/opt-4m"
-default --text "$root/examples/data/wikitext-2-raw/wiki.test.raw"
-default --calibration "$root/examples/data/wikitext-2-raw/wiki.valid.raw"
-default --plant 4:8
-default --max-tokens 24576
-default --json "$root/build/release/results.json"
-default --csv "$root/build/release/results.csv"
+zp_default --model "$root/examples/models/gpt2-4m" "$root/examples/models/opt-4m"
+zp_default --text "$root/examples/data/wikitext-2-raw/wiki.test.raw"
+zp_default --calibration "$root/examples/data/wikitext-2-raw/wiki.valid.raw"
+zp_default --plant 4:8
+zp_default --max-tokens 24576
+zp_default --json "$root/build/release/results.json"
+zp_default --csv "$root/build/release/results.csv"
 
 zp_require "${zp_build_packages[@]}"
 zp_configure release EXAMPLES

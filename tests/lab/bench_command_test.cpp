@@ -3,9 +3,11 @@
 #include <lab/experiments/quantile.hpp>
 #include <lab/experiments/read_speed.hpp>
 #include <lab/experiments/speed.hpp>
+#include <lab/models/random_checkpoint.hpp>
 
 #include "lab/command.hpp"
 #include "lab/tiny_model.hpp"
+#include "support/memory.hpp"
 
 #include <cmath>
 
@@ -33,6 +35,14 @@ std::vector<std::string> row_of(const std::string& table, const std::string& fir
     if (!row.empty() && row[0] == first) return row;
   }
   return {};
+}
+
+/// What a checkpoint's file has behind its header.
+std::uint64_t tensor_bytes(const std::string& folder) {
+  const std::string bytes = test::slurp(folder + "/model.safetensors");
+  std::uint64_t header = 0;
+  std::memcpy(&header, bytes.data(), sizeof header);
+  return bytes.size() - sizeof header - header;
 }
 
 /// A printed number is the other one to half a unit of its last digit.
@@ -98,34 +108,38 @@ TEST_CASE("bench: table and JSON say the same of every scheme") {
     INFO(j.dump());
     CHECK(j["scheme"] == names[i]);
     CHECK(j["threads"] == 2);
-    CHECK(j["rounds"] == 2);
+    const json& d = j["details"];
+    CHECK(d["rounds"] == 2);
     CHECK(j["prefill_128"].is_null());  // 32 positions
     CHECK(j["prefill_512"].is_null());
-    CHECK(j["prefill_longest_tokens"] == 32);
-    CHECK(j["decode_tokens"] == 15);
-    CHECK(j["delta_tokens"] == 6 * 31);
-    CHECK(j["protocol"]["windows"] == 6);
-    for (const char* key :
-         {"prefill_longest", "decode", "decode_p50_ms", "decode_p95_ms", "speedup_decode",
-          "speedup_prefill", "read_bytes_per_second", "read_share"}) {
+    CHECK(d["prefill_longest_tokens"] == 32);
+    CHECK(d["decode_tokens"] == 15);
+    CHECK(d["delta_tokens"] == 6 * 31);
+    CHECK(d["protocol"]["windows"] == 6);
+    for (const char* key : {"decode", "decode_p95_ms", "speedup_decode", "speedup_prefill"}) {
       INFO(key);
       CHECK(j[key].get<double>() > 0);
     }
-    CHECK(j["decode_p50_ms"].get<double>() <= j["decode_p95_ms"].get<double>());
+    for (const char* key :
+         {"prefill_longest", "decode_p50_ms", "read_bytes_per_second", "read_share"}) {
+      INFO(key);
+      CHECK(d[key].get<double>() > 0);
+    }
+    CHECK(d["decode_p50_ms"].get<double>() <= j["decode_p95_ms"].get<double>());
     const auto row = row_of(run.out, names[i]);
     REQUIRE(row.size() == 12);
     const bool reference = i == 0;
-    const double values[] = {j["prefill_longest"].get<double>(),
+    const double values[] = {d["prefill_longest"].get<double>(),
                              j["decode"].get<double>(),
-                             j["decode_p50_ms"].get<double>(),
+                             d["decode_p50_ms"].get<double>(),
                              j["decode_p95_ms"].get<double>(),
                              1e-6 * j["resident_bytes"].get<double>(),
                              1e-6 * j["disk_bytes"].get<double>(),
                              j["speedup_prefill"].get<double>(),
                              j["speedup_decode"].get<double>(),
                              reference ? std::nan("") : j["delta"].get<double>(),
-                             reference ? std::nan("") : j["delta_se"].get<double>(),
-                             100 * j["read_share"].get<double>()};
+                             reference ? std::nan("") : d["delta_se"].get<double>(),
+                             100 * d["read_share"].get<double>()};
     for (std::size_t c = 0; c < std::size(values); ++c) {
       CAPTURE(c, row[c + 1], values[c]);
       CHECK(shows(row[c + 1], values[c]));
@@ -135,7 +149,7 @@ TEST_CASE("bench: table and JSON say the same of every scheme") {
   CHECK(list[0]["speedup_prefill"] == 1.0);
   CHECK(list[0]["delta"] == 0.0);
   CHECK(list[3]["delta"] != 0.0);
-  CHECK(list[3]["resident_bytes"].get<double>() < list[0]["resident_bytes"].get<double>());
+  CHECK(list[3]["details"]["weight_bytes"] < list[0]["details"]["weight_bytes"]);
   for (const char* part :
        {"Skipped: a prefill of 128; the model has 32 positions", "Skipped: a prefill of 512",
         "protocol chunk: window 32", "186 tokens scored in 6 windows", "medians of 2 rounds"}) {
@@ -162,14 +176,85 @@ TEST_CASE("The loss and the bytes are those of perplexity and quantize") {
   const json expected = json::parse(test::slurp(theirs));
   for (std::size_t i = 0; i < 3; ++i) {
     CHECK(list[i]["delta"] == expected["rows"][i]["delta"]);
-    CHECK(list[i]["delta_se"] == expected["rows"][i]["delta_se"]);
+    CHECK(list[i]["details"]["delta_se"] == expected["rows"][i]["delta_se"]);
   }
   for (std::size_t i = 1; i < 3; ++i) {
-    const std::string bytes = test::slurp(
-        files.path() / "out" / list[i]["scheme"].get<std::string>() / "model.safetensors");
-    std::uint64_t header = 0;
-    std::memcpy(&header, bytes.data(), sizeof header);
-    CHECK(list[i]["disk_bytes"] == bytes.size() - sizeof header - header);
+    CHECK(list[i]["disk_bytes"] == tensor_bytes(out + "/" + list[i]["scheme"].get<std::string>()));
+  }
+  CHECK(list[0]["disk_bytes"] == std::filesystem::file_size(model.path() / "model.safetensors"));
+}
+
+TEST_CASE("A row of the JSON has these fields, and details") {
+  const test::scratch model, files;
+  test::write_tiny_model(model, "gpt2");
+  const std::string file = files.path() / "bench.json";
+  REQUIRE(bench(model, {"--schemes", "fp32", "--runs", "1", "--max-tokens", "64", "--json", file})
+              .code == 0);
+  const auto list = nlohmann::ordered_json::parse(test::slurp(file));
+  REQUIRE(list.size() == 1);
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : list[0].items()) keys.push_back(key);
+  CHECK(keys == std::vector<std::string>{"scheme", "threads", "prefill_128", "prefill_512",
+                                         "decode", "decode_p95_ms", "resident_bytes", "disk_bytes",
+                                         "speedup_decode", "speedup_prefill", "delta", "details"});
+}
+
+TEST_CASE("A written checkpoint is a row of the same loss, with the size of its file") {
+  const std::string family = GENERATE("gpt2", "opt", "llama");
+  const test::scratch model, files;
+  test::write_tiny_model(model, family);
+  const std::string out = files.path() / "out", file = files.path() / "bench.json";
+  REQUIRE(zp_lab({"quantize", "--model", model.path(), "--scheme", "w8,w4-g8", "-o", out}).code ==
+          0);
+  const auto run =
+      bench(model, {"--schemes", "w4-g8,w8", "--quantized", out + "/w8", "--quantized",
+                    out + "/w4-g8", "--runs", "1", "--max-tokens", "200", "--json", file});
+  INFO(family << "\n" << run.out << run.err);
+  REQUIRE(run.code == 0);
+  const json list = json::parse(test::slurp(file));
+  REQUIRE(list.size() == 5);
+  const struct {
+    const char* scheme;
+    std::size_t stored, made;
+  } pairs[] = {{"w8", 3, 2}, {"w4-g8", 4, 1}};
+  for (const auto& [scheme, stored, made] : pairs) {
+    const std::string folder = out + "/" + scheme;
+    CHECK(list[stored]["scheme"] == scheme + (" of " + folder));
+    CHECK(contains(run.out, scheme + (" of " + folder)));
+    CHECK(list[made]["scheme"] == scheme);
+    CHECK(list[stored]["delta"] == list[made]["delta"]);
+    CHECK(list[stored]["disk_bytes"] == std::filesystem::file_size(folder + "/model.safetensors"));
+    CHECK(list[made]["disk_bytes"] == tensor_bytes(folder));
+    CHECK(list[stored]["details"]["weight_bytes"] == list[made]["details"]["weight_bytes"]);
+  }
+  CHECK(list[3]["delta"] != list[4]["delta"]);
+}
+
+TEST_CASE("Sizes of a checkpoint in float16: what quantize writes, what memory shows") {
+  const test::scratch files;
+  const std::string model = files.path() / "model", out = files.path() / "out",
+                    file = files.path() / "bench.json";
+  lab::write_random_checkpoint(R"({"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2",
+    "vocab_size": 2000, "n_positions": 32, "n_embd": 384, "n_layer": 4, "n_head": 6,
+    "activation_function": "gelu_new", "layer_norm_epsilon": 1e-05})",
+                               model, 1);
+  REQUIRE(zp_lab({"quantize", "--model", model, "--scheme", "w8", "-o", out}).code == 0);
+  const auto run = zp_lab({"bench", "--model", model, "--schemes", "w8,w4-g32", "--quantized", out,
+                           "--runs", "1", "--threads", "2", "--json", file});
+  INFO(run.out << run.err);
+  REQUIRE(run.code == 0);
+  const json list = json::parse(test::slurp(file));
+  REQUIRE(list.size() == 4);
+  CHECK(list[0]["disk_bytes"] == std::filesystem::file_size(model + "/model.safetensors"));
+  CHECK(list[1]["disk_bytes"] == tensor_bytes(out));
+  CHECK(list[3]["disk_bytes"] == std::filesystem::file_size(out + "/model.safetensors"));
+  if (test::allocator_keeps_memory) return;
+  for (const json& j : list) {  // 31.4 MB in float32, 10.1 in w8, 7.0 in w4
+    const double measured = j["resident_bytes"].get<double>(),
+                 counted = j["details"]["weight_bytes"].get<double>() +
+                           j["details"]["cache_bytes"].get<double>();
+    CAPTURE(j["scheme"], measured, counted);
+    CHECK(std::fabs(measured - counted) < 0.05 * counted + 5e5);
   }
 }
 
@@ -185,8 +270,9 @@ TEST_CASE("bench of a model without a tokenizer has no loss") {
   const json list = json::parse(test::slurp(file));
   REQUIRE(list.size() == 2);
   for (const json& j : list) {
-    for (const char* key : {"delta", "delta_se", "delta_tokens", "protocol"}) {
-      CHECK(j.at(key).is_null());
+    CHECK(j.at("delta").is_null());
+    for (const char* key : {"delta_se", "delta_tokens", "protocol"}) {
+      CHECK(j.at("details").at(key).is_null());
     }
     CHECK(j["decode"].get<double>() > 0);
   }
@@ -217,6 +303,16 @@ TEST_CASE("Bad arguments of bench are one line and exit code 2") {
     CHECK(contains(run.err, c.says));
     CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
   }
+  const test::scratch other, files;
+  test::write_tiny_model(other, "opt");
+  const std::string out = files.path() / "w8";
+  REQUIRE(zp_lab({"quantize", "--model", model.path(), "--scheme", "w8", "-o", out}).code == 0);
+  const auto foreign = zp_lab({"bench", "--model", other.path(), "--quantized", out});
+  CHECK(foreign.code == 2);
+  CHECK(contains(foreign.err, "--quantized: " + out + " is not of this --model"));
+  const auto twice = zp_lab({"bench", "--model", out});
+  CHECK(twice.code == 2);
+  CHECK(contains(twice.err, "--model: " + out + " is quantized; expected the float model"));
   CHECK(zp_lab({"bench"}).code == 2);
   CHECK(zp_lab({"bench", "--model", "/nowhere"}).code == 2);
 }

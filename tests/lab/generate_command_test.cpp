@@ -146,6 +146,11 @@ TEST_CASE("generate with random ids needs no tokenizer and writes ids") {
       generate(model, {"--prompt-tokens", "20", "--max-new-tokens", "12", "--seed", "2"});
   CHECK(other.code == 0);
   CHECK(other.out != run.out);
+  const std::vector<std::string> calibrated{"--prompt-tokens",  "20", "--scheme", "w8a8-static",
+                                            "--max-new-tokens", "4"};
+  const auto of_random_ids = generate(model, calibrated);
+  CHECK(of_random_ids.code == 0);
+  CHECK(std::count(of_random_ids.out.begin(), of_random_ids.out.end(), ' ') == 3);
 }
 
 TEST_CASE("What does not fit the context, and a prompt of nothing, are one line and exit code 2") {

@@ -134,6 +134,12 @@ TEST_CASE("a missing tensor is named") {
   CHECK(test::contains(message, "reference.safetensors: tensor \"h.0.attn\" is missing"));
   std::array<float, 2> small{};
   CHECK_THROWS_AS(file.floats("u8", small), zeropoint::error);
+  const auto all = file.floats("u8");
+  REQUIRE(all.size() > 2);
+  file.floats_from("u8", all.size() - 2, small);
+  CHECK(std::equal(small.begin(), small.end(), all.end() - 2));
+  CHECK_THROWS_AS(file.floats_from("u8", all.size() - 1, small), zeropoint::error);
+  CHECK_THROWS_AS(file.floats_from("u8", all.size() + 1, small), zeropoint::error);
 }
 
 TEST_CASE("conversion in pieces crosses the piece boundary") {

@@ -1,7 +1,10 @@
 // zp-lab bench: what each scheme gains in speed and memory, and what it costs in loss.
 #include <lab/cli/calibration_arguments.hpp>
 #include <lab/cli/commands.hpp>
+#include <lab/experiments/footprint.hpp>
+#include <lab/experiments/stored_scheme.hpp>
 #include <lab/experiments/workload.hpp>
+#include <lab/io/memory.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/report/speed.hpp>
 
@@ -15,6 +18,7 @@ constexpr const char* usual_schemes = "w8,w4-g32,w8a8-dynamic-token,w8a8-static,
 
 struct bench_arguments : calibration_arguments {
   std::string model, schemes = usual_schemes, text = default_text, json;
+  std::vector<std::string> quantized;
   std::size_t runs = 5, max_tokens = 4096;
 };
 
@@ -32,18 +36,51 @@ workload load(const bench_arguments& o, std::span<const scheme_name> names) {
   return workload_loader(wanted, calibrated).load(o.model);
 }
 
-void bench(const bench_arguments& o) {
-  const auto names = parse_schemes(o.schemes);
+std::vector<scheme_name> checked(const bench_arguments& o) {
+  require_float_model(o.model);
+  auto names = parse_schemes(o.schemes);
   for (const scheme_name& n : names) {
     if (!n.watched) continue;
     throw input_error("--schemes: " + n.text +
                       " changes with what it has seen; timing it would change its loss");
   }
-  const workload w = load(o, names);
-  (void)plan_speed(w.model.config.positions);  // refuses before any work
-  scheme_maker maker = w.maker(names);
+  return names;
+}
+
+/// Those made in memory, then those that were written.
+std::vector<scheme_layers> all_schemes(const bench_arguments& o, const workload& w,
+                                       std::span<const scheme_name> names) {
   std::vector<scheme_layers> schemes;
+  scheme_maker maker = w.maker(names);
   for (const scheme_name& n : names) schemes.push_back(maker.make(n));
+  for (const std::string& folder : o.quantized) {
+    schemes.push_back(load_stored_scheme(folder, w.model));
+  }
+  return schemes;
+}
+
+/// Files and memory of every row. Takes what it measures, since it has to release it.
+void add_sizes(const bench_arguments& o, std::vector<scheme_layers> schemes, transformer model,
+               std::vector<scheme_speed>& rows) {
+  const stored_weights checkpoint = stored_weights_of(o.model);
+  const std::size_t in_memory = schemes.size() - o.quantized.size();
+  for (std::size_t i = 0; i < schemes.size(); ++i) {
+    rows[i].disk_bytes = i == 0           ? checkpoint.file_bytes
+                         : i >= in_memory ? stored_weights_of(o.quantized[i - in_memory]).file_bytes
+                                          : disk_bytes(schemes[i], model, checkpoint);
+  }
+  const auto resident = resident_bytes(std::move(schemes), std::move(model));
+  for (std::size_t i = 0; i < resident.size(); ++i) {
+    rows[i].resident_bytes = resident[i] + rows[i].cache_bytes;
+  }
+}
+
+void bench(const bench_arguments& o) {
+  const auto names = checked(o);
+  keep_no_large_blocks();  // for add_sizes()
+  workload w = load(o, names);
+  (void)plan_speed(w.model.config.positions);  // refuses before any work
+  std::vector<scheme_layers> schemes = all_schemes(o, w, names);
   bench_report r{w.description, {}};
   {
     progress shown("time " + w.description.model, (o.runs + 1) * schemes.size());
@@ -55,6 +92,7 @@ void bench(const bench_arguments& o) {
     r.description.rows = measure(w.model, schemes, w.ids, w.windows, o.thread_count(),
                                  [&](std::size_t n) { shown.at(n); });
   }
+  add_sizes(o, std::move(schemes), std::move(w.model), r.speed.rows);
   std::cout << text_of(r) << std::flush;
   write_report(o.json, json_of(r));
 }
@@ -80,6 +118,13 @@ void add_bench(CLI::App& app) {
       ->add_option("--schemes", o->schemes,
                    std::string("Schemes, separated by commas (default: ") + usual_schemes + ")")
       ->type_name("A,B,...");
+  command
+      ->add_option(
+          "--quantized", o->quantized,
+          "Folder that zp-lab quantize wrote from this model, as a row beside; may be given "
+          "several times")
+      ->type_name("DIR")
+      ->allow_extra_args(false);
   command->add_option("--runs", o->runs, "Rounds; numbers are medians")
       ->capture_default_str()
       ->check(CLI::Range(1, 10000));

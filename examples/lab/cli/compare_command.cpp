@@ -2,7 +2,7 @@
 #include <lab/cli/commands.hpp>
 #include <lab/cli/generation_arguments.hpp>
 #include <lab/experiments/parting.hpp>
-#include <lab/models/weights_hash.hpp>
+#include <lab/experiments/stored_scheme.hpp>
 #include <lab/report/format.hpp>
 
 namespace lab::cli {
@@ -32,29 +32,8 @@ void show(const tokenizer& tokens, const std::string& name, const parting& p) {
             << row_of(tokens, p.tokens[1], p.reference[1], p.scheme[1], name);
 }
 
-/// Layers that bring the embedding and norms of their checkpoint, which are those of `natural`.
-scheme_layers load_stored(const std::string& folder, const transformer& natural) {
-  quantized_checkpoint stored = load_quantized(folder, float_weights::dropped);
-  const auto linears = stored.model.linears(), expected = natural.linears();
-  const bool same = identity(stored.model.config) == identity(natural.config) &&
-                    unquantized_hash(stored.model) == unquantized_hash(natural) &&
-                    std::equal(linears.begin(), linears.end(), expected.begin(), expected.end(),
-                               [](const dense* a, const dense* b) {
-                                 return a->name == b->name && a->out == b->out && a->in == b->in;
-                               });
-  if (!same) {
-    throw input_error("--quantized: " + printable(folder, 300) + " is not of this --model");
-  }
-  stored.layers.name += " of " + printable(folder, 300);
-  stored.layers.model = std::make_shared<const transformer>(std::move(stored.model));
-  return std::move(stored.layers);
-}
-
 std::vector<scheme_name> checked(const compare_arguments& o) {
-  if (is_quantized(o.model)) {
-    throw input_error("--model: " + printable(o.model, 300) +
-                      " is quantized; expected the float model, and this folder as --quantized");
-  }
+  require_float_model(o.model);
   if (!o.schemes.empty()) return parse_schemes(o.schemes);
   if (o.quantized.empty()) throw input_error("compare: --schemes or --quantized is required");
   return {parse_scheme("fp32")};
@@ -66,7 +45,7 @@ void compare(const compare_arguments& o) {
   const auto ids = o.prompt_ids(tokens);
   const auto made = o.load(names);
   for (const std::string& folder : o.quantized) {
-    made->schemes.push_back(load_stored(folder, made->work.model));
+    made->schemes.push_back(load_stored_scheme(folder, made->work.model));
   }
   generation_options how;
   how.new_tokens = o.new_tokens;

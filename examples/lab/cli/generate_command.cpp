@@ -96,7 +96,7 @@ void generate(const generate_arguments& o) {
   std::optional<tokenizer> tokens;
   std::vector<std::uint32_t> ids;
   if (o.prompt_tokens == 0) ids = o.prompt_ids(tokens.emplace(o.model));
-  const auto made = stored ? o.load_stored() : o.load(names);
+  const auto made = stored ? o.load_stored() : o.load(names, o.prompt_tokens > 0);
   const transformer& m = made->work.model;
   if (!tokens) ids = random_ids(o.prompt_tokens, m.config.vocab, o.choice.seed);
 

@@ -17,12 +17,13 @@ struct generation_arguments : calibration_arguments {
   std::size_t new_tokens = 64;
 
   /// The model under its schemes. The calibration text or table is read only when one of the schemes
-  /// needs it.
+  /// needs it; a model without a tokenizer is calibrated on random ids, where allowed.
   struct loaded {
     workload work;
     std::vector<scheme_layers> schemes;
   };
-  [[nodiscard]] std::unique_ptr<loaded> load(std::span<const scheme_name> names) const {
+  [[nodiscard]] std::unique_ptr<loaded> load(std::span<const scheme_name> names,
+                                             bool untokenized_too = false) const {
     auto made = std::make_unique<loaded>();  // schemes point into the model: it must not move
     const bool calibrated = std::any_of(names.begin(), names.end(),
                                         [](const scheme_name& n) { return n.needs_calibration(); });
@@ -33,6 +34,7 @@ struct generation_arguments : calibration_arguments {
       wanted.table = table;
       wanted.calibration_tokens = calibration_tokens;
       wanted.threads = thread_count();
+      wanted.untokenized_too = untokenized_too;
       w = workload_loader(wanted, true).load(model);
     } else {
       w.model = load_model(model);

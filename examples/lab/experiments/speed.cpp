@@ -82,8 +82,8 @@ class race {
     r.read_rate = static_cast<double>(r.read_bytes) / median(t.reads);
     r.read_share = decoded * median(ratios(t.reads, t.decode));
     const std::uint64_t others = (model_.parameters() - model_.linear_parameters()) * sizeof(float);
-    r.resident_bytes = others + s.memory_bytes + (s.head ? s.head_memory_bytes : 0) + t.cache_bytes;
-    r.disk_bytes = others + s.stored_bytes;
+    r.weight_bytes = others + s.memory_bytes + (s.head ? s.head_memory_bytes : 0);
+    r.cache_bytes = t.cache_bytes;
     return r;
   }
 

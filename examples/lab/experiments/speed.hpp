@@ -31,8 +31,10 @@ struct scheme_speed {
   std::uint64_t read_bytes = 0;
   double read_rate = 0;              ///< bytes per second, over a buffer of read_bytes
   double read_share = 0;             ///< of a token's time, if it did nothing but read, 0..1
-  std::uint64_t resident_bytes = 0;  ///< weights as they lie in memory, and key-value cache
-  std::uint64_t disk_bytes = 0;      ///< weights in a file; those that stay float in float32
+  std::uint64_t weight_bytes = 0;    ///< all weights as they lie in memory, by their sizes
+  std::uint64_t cache_bytes = 0;     ///< keys and values at the end of the text
+  std::uint64_t resident_bytes = 0;  ///< the caller's: weights as measured, and cache_bytes
+  std::uint64_t disk_bytes = 0;      ///< the caller's
 };
 
 struct speed_study {

@@ -1,7 +1,13 @@
-// getrusage(): in KiB, on macOS in bytes.
+// getrusage(): in KiB, on macOS in bytes. /proc/self/statm: in pages, Linux only.
 #include <lab/io/memory.hpp>
 
+#include <cstdio>
+
 #include <sys/resource.h>
+#include <unistd.h>
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace lab {
 
@@ -14,6 +20,31 @@ std::uint64_t peak_memory() noexcept {
   constexpr std::uint64_t unit = 1024;
 #endif
   return static_cast<std::uint64_t>(usage.ru_maxrss) * unit;
+}
+
+std::uint64_t resident_memory() noexcept {
+#if defined(__GLIBC__)
+  ::malloc_trim(0);
+#endif
+  std::FILE* const file = std::fopen("/proc/self/statm", "r");
+  if (file == nullptr) return 0;
+  unsigned long long all = 0, resident = 0;
+  const bool known = std::fscanf(file, "%llu %llu", &all, &resident) == 2;
+  std::fclose(file);
+  return known ? resident * static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE)) : 0;
+}
+
+void keep_no_large_blocks() noexcept {
+#if defined(__GLIBC__)
+  ::mallopt(M_MMAP_THRESHOLD, 128 << 10);  // its initial value; setting it ends the learning
+#endif
+}
+
+std::uint64_t memory_returned_by(const std::function<void()>& release) {
+  const std::uint64_t before = resident_memory();
+  release();
+  const std::uint64_t after = resident_memory();
+  return before > after ? before - after : 0;
 }
 
 }  // namespace lab

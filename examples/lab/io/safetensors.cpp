@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t largest_header = 100'000'000;  // of the reference implementation
 constexpr std::uint64_t largest_index = 100'000'000;
-constexpr std::size_t largest_piece = std::size_t{1} << 20;  // converted at a time
+constexpr std::size_t largest_piece = std::size_t{1} << 16;  // converted at a time, in cache
 
 safetensors_header read_header(const input_file& file) {
   const place at{file.path(), 0};
@@ -185,26 +185,35 @@ std::vector<std::byte> safetensors::bytes(std::string_view name) const {
 
 std::vector<float> safetensors::floats(std::string_view name) const {
   const entry& found = require(name);
-  if (converter_of(found.info.type) == nullptr) floats(name, {});  // says so
+  if (converter_of(found.info.type) == nullptr) floats_from(name, 0, {});  // says so
   std::vector<float> result(static_cast<std::size_t>(found.info.elements()));
   floats(name, result);
   return result;
 }
 
 void safetensors::floats(std::string_view name, std::span<float> out) const {
+  const std::uint64_t elements = require(name).info.elements();
+  ZP_REQUIRE(out.size() == elements, "safetensors: ", elements, " elements into a span of ",
+             out.size());
+  floats_from(name, 0, out);
+}
+
+void safetensors::floats_from(std::string_view name, std::uint64_t first,
+                              std::span<float> out) const {
   const auto& [info, file] = require(name);
   const converter convert_piece = converter_of(info.type);
   if (convert_piece == nullptr)
     reject({files_[file].path()}, "tensor ", in_quotes(name), " has type ",
            in_quotes(info.type_name), ", which cannot be converted to float");
-  ZP_REQUIRE(out.size() == info.elements(), "safetensors: ", info.elements(),
-             " elements into a span of ", out.size());
+  const std::uint64_t elements = info.elements();
+  ZP_REQUIRE(first <= elements && out.size() <= elements - first, "safetensors: ", out.size(),
+             " elements from element ", first, " of a tensor of ", elements);
   const std::size_t width = bits(info.type) / 8;
   std::vector<std::byte> piece(std::min(largest_piece, out.size()) * width);
   for (std::size_t at = 0; at < out.size();) {
     const std::size_t count = std::min(largest_piece, out.size() - at);
     const auto stored = std::span(piece).first(count * width);
-    files_[file].read(info, at * width, stored);
+    files_[file].read(info, (first + at) * width, stored);
     convert_piece(stored, out.subspan(at, count));
     at += count;
   }

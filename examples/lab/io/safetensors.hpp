@@ -142,6 +142,8 @@ class safetensors {
   [[nodiscard]] std::vector<float> floats(std::string_view name) const;
   /// The same into `out`, whose size is the number of elements.
   void floats(std::string_view name, std::span<float> out) const;
+  /// A piece of them: out.size() elements from element `first` on.
+  void floats_from(std::string_view name, std::uint64_t first, std::span<float> out) const;
 
  private:
   [[nodiscard]] const entry& require(std::string_view name) const;

@@ -1,8 +1,16 @@
 // Tensor names of the families, and the checks between config and file. Nothing is allocated
 // before the shape in the file's header agrees with the config.
+#include <lab/io/progress.hpp>
 #include <lab/models/load.hpp>
 #include <lab/models/load_gguf.hpp>
+#include <lab/models/parallel.hpp>
 #include <lab/models/tensor_checks.hpp>
+
+#include <mutex>
+
+#if defined(_OPENMP)
+#include <omp.h>
+#endif
 
 namespace lab {
 
@@ -36,12 +44,7 @@ class reader {
   }
 
   std::vector<float> exact(const std::string& full_name, const shape& expected) const {
-    const tensor_info* info = weights_.find(full_name);
-    if (info == nullptr) {
-      reject({weights_.path()}, "tensor ", in_quotes(full_name), " is missing, expected shape ",
-             shape_text(expected));
-    }
-    require_shape(weights_.path(), full_name, info->shape, expected);
+    require(full_name, expected);
     std::vector<float> values = weights_.floats(full_name);
     require_finite(weights_.path(), full_name, values);
     return values;
@@ -75,17 +78,27 @@ class reader {
     return d;
   }
 
-  /// GPT-2's Conv1D: [in, out], transposed here.
+  /// GPT-2's Conv1D: [in, out], transposed here, in strips: there is no second copy of it.
   dense conv1d(const std::string& short_name, std::size_t out, std::size_t in) const {
     dense d{short_name, out, in, {}, tensor(short_name + ".bias", {out})};
     if (is_other(short_name)) {
       d.weight = others_(prefix_ + short_name, out, in);
       return d;
     }
-    const std::vector<float> w = tensor(short_name + ".weight", {in, out});
-    d.weight.resize(w.size());
-    for (std::size_t i = 0; i < in; ++i) {
-      for (std::size_t o = 0; o < out; ++o) d.weight[o * in + i] = w[i * out + o];
+    const std::string name = prefix_ + short_name + ".weight";
+    require(name, {in, out});
+    d.weight.resize(in * out);
+    const std::size_t rows = std::max<std::size_t>(1, strip_floats / out);
+    std::vector<float> strip(std::min(rows, in) * out);
+    for (std::size_t i = 0; i < in; i += rows) {
+      const std::size_t count = std::min(rows, in - i);
+      const auto read = std::span(strip).first(count * out);
+      weights_.floats_from(name, i * out, read);
+      require_finite(weights_.path(), name, read, i * out);
+      for (std::size_t o = 0; o < out; ++o) {
+        float* const to = d.weight.data() + o * in + i;
+        for (std::size_t r = 0; r < count; ++r) to[r] = strip[r * out + o];
+      }
     }
     return d;
   }
@@ -100,6 +113,17 @@ class reader {
   }
 
  private:
+  static constexpr std::size_t strip_floats = std::size_t{1} << 16;
+
+  void require(const std::string& full_name, const shape& expected) const {
+    const tensor_info* info = weights_.find(full_name);
+    if (info == nullptr) {
+      reject({weights_.path()}, "tensor ", in_quotes(full_name), " is missing, expected shape ",
+             shape_text(expected));
+    }
+    require_shape(weights_.path(), full_name, info->shape, expected);
+  }
+
   const model_config& config_;
   const safetensors& weights_;
   const weight_source& others_;
@@ -162,7 +186,7 @@ block any_block(const reader& r, const model_config& c, std::size_t i) {
 }  // namespace
 
 transformer load_model(const model_config& c, const safetensors& weights,
-                       const weight_source& others) {
+                       const weight_source& others, std::size_t threads) {
   const reader r(c, weights, others);
   const bool gpt2 = c.family == model_family::gpt2;
   r.refuse_more_layers(gpt2 ? "h." : "layers.");
@@ -177,7 +201,15 @@ transformer load_model(const model_config& c, const safetensors& weights,
     m.project_in = r.linear("project_in", c.width, c.embed_width, false);
     m.project_out = r.linear("project_out", c.embed_width, c.width, false);
   }
-  for (std::size_t i = 0; i < c.layers; ++i) m.blocks.push_back(any_block(r, c, i));
+  m.blocks.resize(c.layers);
+  progress shown("load " + weights.path(), c.layers);
+  std::mutex guard;
+  // Other weights come in the order of the layers, so by one thread.
+  parallel_for(others ? 1 : threads, c.layers, [&](std::size_t i) {
+    m.blocks[i] = any_block(r, c, i);
+    const std::lock_guard lock(guard);
+    shown.advance();
+  });
   if (c.final_norm) {
     m.final_norm = r.layer_norm(gpt2                            ? "ln_f"
                                 : c.family == model_family::opt ? "final_layer_norm"
@@ -185,6 +217,14 @@ transformer load_model(const model_config& c, const safetensors& weights,
   }
   if (!c.tied_head) m.head = r.exact("lm_head.weight", {c.vocab, c.embed_width});
   return m;
+}
+
+std::size_t loading_threads() noexcept {
+#if defined(_OPENMP)
+  return static_cast<std::size_t>(omp_get_num_procs());
+#else
+  return 1;
+#endif
 }
 
 transformer load_model(const std::filesystem::path& path) {

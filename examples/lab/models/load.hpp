@@ -14,7 +14,10 @@ namespace lab {
 /// any of the usual prefixes (transformer., model.decoder., decoder., model., none); GPT-2's Conv1D
 /// weights [in, out] are transposed; attention-mask buffers and a tied lm_head are ignored. A tensor
 /// that is missing, has another shape than the config says, or holds a NaN or an infinity is an
-/// input_error that names it.
+/// input_error that names it. Blocks are read by loading_threads(), with progress on the terminal.
+///
+/// Everything becomes float32, tensor by tensor and piece by piece: no more than 1.15 times the float32
+/// weights is resident at any time, whatever type the file has (of a float32 file, 1.15 times the file).
 [[nodiscard]] transformer load_model(const std::filesystem::path& path);
 
 /// The weights [out, in] of a linear layer, by its name with prefix, of a file that does not hold
@@ -22,9 +25,13 @@ namespace lab {
 using weight_source =
     std::function<std::vector<float>(const std::string& name, std::size_t out, std::size_t in)>;
 
+/// One for every processor that this process may use.
+[[nodiscard]] std::size_t loading_threads() noexcept;
+
 /// The same from parts already opened. `others`, when given, is asked for the weights that are not
 /// in the file as floats, in the order of transformer::linears().
 [[nodiscard]] transformer load_model(const model_config& config, const safetensors& weights,
-                                     const weight_source& others = {});
+                                     const weight_source& others = {},
+                                     std::size_t threads = loading_threads());
 
 }  // namespace lab

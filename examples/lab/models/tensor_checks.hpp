@@ -17,11 +17,12 @@ inline void require_shape(const std::string& file, const std::string& tensor,
          shape_text(expected));
 }
 
+/// `values` begin with element `first` of the tensor.
 inline void require_finite(const std::string& file, const std::string& tensor,
-                           std::span<const float> values) {
+                           std::span<const float> values, std::size_t first = 0) {
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (std::isfinite(values[i])) continue;
-    reject({file}, "tensor ", in_quotes(tensor), ": element ", i, " is ", values[i],
+    reject({file}, "tensor ", in_quotes(tensor), ": element ", first + i, " is ", values[i],
            ", expected finite weights");
   }
 }

@@ -66,9 +66,12 @@ std::string notes_of(const bench_report& r) {
           "; p50 and p95 over the tokens of all rounds. Times: how much faster than fp32, in the "
           "prefill of " +
           std::to_string(plan.prefills.back()) +
-          " and in decode; medians of the ratios within a round. Memory: weights and key-value "
-          "cache; "
-          "file: weights, the float ones in float32.",
+          " and in decode; medians of the ratios within a round.",
+      "  ");
+  text += wrapped(
+      "Memory: weights, as resident memory fell when they were released, and the cache of keys and "
+      "values. File: for fp32 the checkpoint as it is; for a scheme what zp-lab quantize writes; "
+      "for a folder that it wrote, its file.",
       "  ");
   text += wrapped(
       "Read: the share of a token's time that these threads need at best for only reading as many "
@@ -103,33 +106,35 @@ std::string json_of(const bench_report& r) {
   const speed_plan& plan = r.speed.plan;
   ordered_json all = ordered_json::array();
   for (const scheme_speed& s : r.speed.rows) {
-    ordered_json row = {
-        {"model", r.description.model}, {"scheme", s.scheme}, {"threads", r.speed.threads}};
+    const measurement* loss = r.description.row(s.scheme);
+    ordered_json row = {{"scheme", s.scheme}, {"threads", r.speed.threads}};
     for (const std::size_t n : named_prefills) {
       ordered_json& value = row["prefill_" + std::to_string(n)] = nullptr;
       for (std::size_t i = 0; i < plan.prefills.size(); ++i) {
         if (plan.prefills[i] == n) value = number(s.prefill[i]);
       }
     }
-    row.update({{"prefill_longest", number(s.prefill.back())},
-                {"prefill_longest_tokens", plan.prefills.back()},
-                {"decode", number(s.decode)},
-                {"decode_tokens", plan.decoded},
-                {"decode_p50_ms", number(1e3 * s.p50)},
+    row.update({{"decode", number(s.decode)},
                 {"decode_p95_ms", number(1e3 * s.p95)},
                 {"resident_bytes", s.resident_bytes},
                 {"disk_bytes", s.disk_bytes},
                 {"speedup_decode", number(s.speedup_decode)},
-                {"speedup_prefill", number(s.speedup_prefill)},
-                {"read_bytes_per_token", s.read_bytes},
-                {"read_bytes_per_second", number(s.read_rate)},
-                {"read_share", number(s.read_share)},
-                {"rounds", r.speed.rounds}});
-    const measurement* loss = r.description.row(s.scheme);
+                {"speedup_prefill", number(s.speedup_prefill)}});
     row["delta"] = loss ? number(loss->delta) : ordered_json(nullptr);
-    row["delta_se"] = loss ? number(loss->delta_se) : ordered_json(nullptr);
-    row["delta_tokens"] = loss ? ordered_json(loss->tokens) : ordered_json(nullptr);
-    row["protocol"] = loss ? protocol_of(r.description) : ordered_json(nullptr);
+    row["details"] = {{"model", r.description.model},
+                      {"rounds", r.speed.rounds},
+                      {"prefill_longest", number(s.prefill.back())},
+                      {"prefill_longest_tokens", plan.prefills.back()},
+                      {"decode_tokens", plan.decoded},
+                      {"decode_p50_ms", number(1e3 * s.p50)},
+                      {"weight_bytes", s.weight_bytes},
+                      {"cache_bytes", s.cache_bytes},
+                      {"read_bytes_per_token", s.read_bytes},
+                      {"read_bytes_per_second", number(s.read_rate)},
+                      {"read_share", number(s.read_share)},
+                      {"delta_se", loss ? number(loss->delta_se) : ordered_json(nullptr)},
+                      {"delta_tokens", loss ? ordered_json(loss->tokens) : ordered_json(nullptr)},
+                      {"protocol", loss ? protocol_of(r.description) : ordered_json(nullptr)}};
     all.push_back(std::move(row));
   }
   return dump(all, 1) + "\n";

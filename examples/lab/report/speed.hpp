@@ -15,8 +15,10 @@ struct bench_report {
 /// as no scheme's name is longer than 18.
 [[nodiscard]] std::string text_of(const bench_report& r);
 
-/// A list of an object per scheme; null where there is no number: a prefill that the model has no
-/// positions for, the loss of a model without a tokenizer.
+/// A list of an object per scheme: {scheme, threads, prefill_128, prefill_512, decode, decode_p95_ms,
+/// resident_bytes, disk_bytes, speedup_decode, speedup_prefill, delta}, and in `details` what stands
+/// behind them. Null where there is no number: a prefill that the model has no positions for, the loss
+/// of a model without a tokenizer.
 [[nodiscard]] std::string json_of(const bench_report& r);
 
 }  // namespace lab
