@@ -3,7 +3,6 @@
 #include <lab/experiments/compressed_tensors.hpp>
 #include <lab/experiments/parity.hpp>
 
-
 #include "lab/golden.hpp"
 #include "lab/stored_checkpoint.hpp"
 #include "support/test.hpp"
