@@ -151,15 +151,20 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>, Fetch> {
     (fill_row(acc[0][R], job.start), ...);
     for (std::size_t s = 1; s < chains; ++s) clear(acc[s]);
 
-    // The first steps also fetch the output, a row each: a loop of its own, without which every row
-    // would end an inner loop, and the ends of short loops are what branch prediction gets wrong.
     constexpr std::size_t step_bytes = 4 * group_bytes;
     const std::size_t steps = job.k / 16;
-    const std::int8_t* const touched = b + (steps < rows ? steps : rows) * step_bytes;
     const std::int8_t* const last = b + steps * step_bytes;
-    for (; b != touched; b += step_bytes, a.advance(16), out += job.stride * sizeof(std::int32_t)) {
+    if constexpr (rows == 1) {
       touch(out);
-      step(acc, a, b, soon);
+    } else {
+      // The first steps also fetch the output, a row each: a loop of its own, without which every row
+      // would end an inner loop, and the ends of short loops are what branch prediction gets wrong.
+      const std::int8_t* const touched = b + (steps < rows ? steps : rows) * step_bytes;
+      for (; b != touched;
+           b += step_bytes, a.advance(16), out += job.stride * sizeof(std::int32_t)) {
+        touch(out);
+        step(acc, a, b, soon);
+      }
     }
     for (; b != last; b += step_bytes, a.advance(16)) step(acc, a, b, soon);
     for (std::size_t k = 16 * steps; k < job.k; k += 4, b += group_bytes, a.advance(4)) {
