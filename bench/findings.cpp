@@ -58,7 +58,9 @@ void write_markdown(const std::string& path, const findings& found, bool quick) 
         << r.unit << " | " << limit_text(r) << " | " << verdict(r) << " |\n";
   }
   out << "\n## Beside other libraries\n\nHow many times as fast we are. Integer results were "
-         "compared bit for bit.\n\n| peer | mode | shape | M | K | N | ratio |\n"
+         "compared bit for bit;\nthe mode is what both compute: int8 to 32-bit sums, to int8 "
+         "codes, or "
+         "f32 against our int8 with floats out.\n\n| peer | mode | shape | M | K | N | ratio |\n"
          "|---|---|---|---|---|---|---|\n";
   for (const auto& p : found.peers) {
     out << "| " << p["peer"].get<std::string>() << " | " << p["mode"].get<std::string>() << " | "

@@ -38,12 +38,13 @@ inline std::vector<shape> read_shapes(const std::string& path) {
   return shapes;
 }
 
-enum class output { s32, f32, int4 };
+enum class output { s32, f32, s8, int4 };
 inline output output_of(const std::string& name) {
   if (name == "s32") return output::s32;
   if (name == "f32") return output::f32;
+  if (name == "s8") return output::s8;
   if (name == "int4") return output::int4;
-  std::cerr << "bench: output " << name << ", expected s32, f32 or int4\n";
+  std::cerr << "bench: output " << name << ", expected s32, f32, s8 or int4\n";
   std::exit(2);
 }
 
@@ -76,7 +77,8 @@ class product {
       int8_.assign(copies_for(cold, packed.bytes()), packed);
     }
     out_ = zp::aligned_buffer<std::int32_t>(to == output::s32 ? m * s.n : 0);
-    float_out_ = zp::aligned_buffer<float>(to == output::s32 ? 0 : m * s.n);
+    float_out_ = zp::aligned_buffer<float>(to == output::f32 || to == output::int4 ? m * s.n : 0);
+    codes_out_ = zp::aligned_buffer<std::int8_t>(to == output::s8 ? m * s.n : 0);
   }
 
   template <class Executor>
@@ -91,6 +93,10 @@ class product {
       const zp::dequantization d{all.first(m_), all.subspan(m_, shape_.n),
                                  all.subspan(m_ + shape_.n, shape_.n)};
       zp::gemm(a, int8_[at % int8_.size()], d, y(), ex);
+    } else if (to_ == output::s8) {
+      const zp::dequantization d{all.first(m_), all.subspan(m_, shape_.n)};
+      const zp::matrix_view<std::int8_t> codes(codes_out_.data(), m_, shape_.n);
+      zp::gemm(a, int8_[at % int8_.size()], d, zp::params{0.01f, 0, -128, 127}, codes, ex);
     } else {
       const zp::int4_dequantization d{all.first(m_), all.subspan(m_, shape_.n)};
       zp::gemm(a, int4_[at % int4_.size()], d, y(), ex);
@@ -126,6 +132,7 @@ class product {
   std::vector<zp::packed_int4_weights> int4_;
   zp::aligned_buffer<std::int32_t> out_;
   zp::aligned_buffer<float> float_out_;
+  zp::aligned_buffer<std::int8_t> codes_out_;
   std::size_t next_ = 0;
 };
 

@@ -45,9 +45,11 @@ outcome race_int8(const settings& o, limits& limit, findings& found, const shape
                   bool cold) {
   const auto& kernel = zp::kernels::best();
   product to_f32(m, s, kernel, output::f32, cold), to_s32(m, s, kernel, output::s32, cold);
+  product to_s8(m, s, kernel, output::s8, cold);
   race r(o, cold);
   r.enter("f32", [&] { to_f32.run(zp::serial{}); });
   r.enter("s32", [&] { to_s32.run(zp::serial{}); });
+  r.enter("s8", [&] { to_s8.run(zp::serial{}); });
   limit.enter_peak(r, to_f32.operations());
   limit.enter_read(r, to_f32.bytes(), cold);
   std::vector<std::pair<peer, std::unique_ptr<peer_product>>> others;
@@ -64,7 +66,8 @@ outcome race_int8(const settings& o, limits& limit, findings& found, const shape
   if (limit.has_peak()) result.of_peak = r.ratio("peak", "f32");
   result.of_read = r.ratio("read", "f32");
   for (const auto& [other, theirs] : others) {
-    const double ratio = r.ratio(other.name + other.mode, other.mode == "f32" ? "f32" : "s32");
+    const std::string ours = other.mode == "f32" ? "f32" : other.mode == "s8s8s8" ? "s8" : "s32";
+    const double ratio = r.ratio(other.name + other.mode, ours);
     double& best = result.against[other.mode];
     best = best == 0 ? ratio : std::min(best, ratio);
     found.peers.push_back({{"shape", s.name + (cold ? ", cold" : "")},
@@ -90,7 +93,7 @@ struct summary {
   void add_against(findings& found, const std::string& name, const char* mode, double goal) const {
     const auto at = against.find(mode);
     if (at == against.end()) return;
-    const std::string other = mode == std::string("f32") ? "best f32" : "best int8 peer";
+    const std::string other = mode == std::string("f32") ? "best f32" : "best s8s8s32 peer";
     found.add(name + " against the " + other, "x", goal, goal, geometric_mean(at->second));
   }
 };

@@ -54,7 +54,7 @@ class Torch(Engine):
 
 
 class TorchDynamic(Torch):
-    """torch.ao's quantize_dynamic(). That of torchao, eager, was four times slower than float32 here."""
+    """torch.ao's quantize_dynamic(). torchao's needs torch.compile to be faster than float32."""
 
     head = "int8"
 

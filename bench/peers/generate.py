@@ -79,8 +79,11 @@ class Peer:
         return answer
 
     def ask(self, prompt, new):
-        self.process.stdin.write(json.dumps({"prompt": self.ids[:prompt], "new": new, "runs": self.options.repeats}) + "\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(json.dumps({"prompt": self.ids[:prompt], "new": new, "runs": self.options.repeats}) + "\n")
+            self.process.stdin.flush()
+        except OSError:
+            pass  # it died: answer() says how
         return self.answer()
 
     def round(self):
@@ -141,6 +144,8 @@ class Result:
 
     def agreeing(self, name):
         """Of the greedy text, the leading tokens that are those of our float model."""
+        if FLOAT not in self.rounds:
+            return None
         ours, theirs = self.rounds[FLOAT][0]["ids"], self.rounds[name][0]["ids"]
         return next((i for i, (a, b) in enumerate(zip(ours, theirs)) if a != b), len(ours))
 
@@ -237,7 +242,7 @@ def main():
     parser.add_argument("--zp-lab", required=True, help="the program")
     parser.add_argument("--model", required=True, help="folder of a GPT-2 checkpoint")
     parser.add_argument("--work", required=True, help="folder for converted models")
-    parser.add_argument("--schemes", default=f"w8,{DYNAMIC},{STATIC},{INT4}", help="of ours beside fp32 (default: %(default)s)")
+    parser.add_argument("--schemes", default=f"w8-head8,{DYNAMIC},{DYNAMIC}-head8,{STATIC}-head8,{INT4}-head8", help="of ours beside fp32 (default: %(default)s)")
     parser.add_argument("--threads", default="1,2", help="numbers of threads (default: 1,2)")
     for name, value in (("rounds", 5), ("repeats", 1), ("prompt", 128), ("decode", 32), ("prefill", 512)):
         parser.add_argument("--" + name, type=int, default=value, help=f"default: {value}")
@@ -246,7 +251,7 @@ def main():
     o = parser.parse_args()
     if min(o.rounds, o.repeats, o.prompt, o.decode, o.prefill) < 1:
         parser.error("numbers have to be at least 1")
-    o.schemes = [FLOAT, *o.schemes.split(",")]
+    o.schemes = [FLOAT, *(s for s in o.schemes.split(",") if s != FLOAT)]
     results = [Result(o, int(n)) for n in o.threads.split(",")]
     text = page(results, o)
     print(text, end="")

@@ -226,7 +226,7 @@ TEST_CASE("a kernel that needs a certificate refuses weights without one, by the
   for (const auto* kernel : with_twin()) {
     const weights w{0, 0, 0, 0, 1, 3, -1, -128};
     REQUIRE_THROWS_WITH(zp::pack(view(w, 2), *kernel->if_certified),
-                        Catch::Contains("reach -32895 in output 1, inputs 2 and 3") &&
+                        Catch::Contains("reach -32895 in output 1, inputs from 2 on") &&
                             Catch::Contains("avx2_narrow"));
     REQUIRE_NOTHROW(zp::pack(view(w, 2), zp::code_range{-127, 127 - 1}, *kernel->if_certified));
   }

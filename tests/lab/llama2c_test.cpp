@@ -154,6 +154,9 @@ TEST_CASE("Files of llama2.c that lie") {
                        "byte offset 8412: a weight of model.layers.0.input_layernorm.weight is"));
   CHECK(test::contains(with(8, -1, true), "token 0 has -1 bytes"));
   CHECK(test::contains(with(8, 1 << 30, true), "within the file"));
+  CHECK(
+      test::contains(with(8, 10, true), "byte offset 8: token 0 has 10 bytes; the longest has 9"));
+  CHECK(test::contains(with(0, 129, true), "byte offset 0: tokens of up to 129 bytes"));
   CHECK(test::contains(with(4, std::numeric_limits<float>::quiet_NaN(), true), "a score of nan"));
   const tiny good;
   for (std::size_t size = 0; size < 120; ++size) {

@@ -10,6 +10,7 @@
 #include "support/memory.hpp"
 #include "support/test.hpp"
 
+#include <cstdio>
 #include <cstring>
 
 #include <sys/wait.h>
@@ -118,7 +119,8 @@ cost cost_of(Load&& load) {
     try {
       found.parameters = load();
       found.peak = lab::peak_memory() - before;
-    } catch (const std::exception&) {
+    } catch (const std::exception& problem) {
+      std::fprintf(stderr, "%s\n", problem.what());
     }
     const bool told = ::write(ends[1], &found, sizeof found) == sizeof found;
     ::_exit(told ? 0 : 1);

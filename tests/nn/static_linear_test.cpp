@@ -190,6 +190,13 @@ TEST_CASE("static layers chained by codes equal static layers chained by floats"
       hidden.is_signed ? chain(std::int8_t{}) : chain(std::uint8_t{});
       CHECK(found == expected);
     }
+    std::vector<float> y(9 * 17);
+    const auto from = [&]<class Q>(Q) {
+      const std::vector<Q> codes(9 * 50);
+      fc2.from_codes(zp::matrix_view<const Q>(codes.data(), 9, 50), {y.data(), 9, 17});
+    };
+    if (hidden.is_signed) CHECK_THROWS_AS(from(std::uint8_t{}), zp::error);
+    if (!hidden.is_signed) CHECK_THROWS_AS(from(std::int8_t{}), zp::error);
     std::vector<std::int8_t> narrow(9 * 49);
     CHECK_THROWS_AS(fc2.from_codes(zp::matrix_view<const std::int8_t>(narrow.data(), 9, 49),
                                    zp::matrix_view<float>()),

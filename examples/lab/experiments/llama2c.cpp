@@ -150,13 +150,17 @@ struct scored_token {
 
 std::vector<scored_token> read_tokens(const std::filesystem::path& path, std::uint64_t count) {
   const std::string bytes = read_file(path, std::uint64_t{1} << 27), file = path.string();
-  std::size_t at = 4;  // behind the longest length
+  std::size_t at = 0;
   const auto number = [&](auto value, const char* what) {
     if (bytes.size() < at + sizeof value) reject({file, bytes.size()}, "ends before ", what);
     std::memcpy(&value, bytes.data() + at, sizeof value);
     at += sizeof value;
     return value;
   };
+  constexpr std::uint32_t most = 128;  // Llama's longest has 27; merges_of() tries every cut
+  const auto longest = number(std::uint32_t{}, "the longest length");
+  if (longest > most)
+    reject({file, 0}, "tokens of up to ", longest, " bytes; expected at most ", most);
   std::vector<scored_token> tokens;
   for (std::uint64_t i = 0; i < count; ++i) {
     const float score = number(0.0f, "the score of a token");
@@ -164,6 +168,8 @@ std::vector<scored_token> read_tokens(const std::filesystem::path& path, std::ui
     if (length < 1 || static_cast<std::size_t>(length) > bytes.size() - at || std::isnan(score))
       reject({file, at - 8}, "token ", i, " has ", length, " bytes and a score of ", score,
              "; expected at least one byte, within the file");
+    if (static_cast<std::uint32_t>(length) > longest)
+      reject({file, at - 4}, "token ", i, " has ", length, " bytes; the longest has ", longest);
     scored_token t{"", score};
     for (const char c : bytes.substr(at, static_cast<std::size_t>(length)))
       c == ' ' ? t.text += "\xE2\x96\x81" : t.text += c;

@@ -3,8 +3,9 @@
 //
 //   "Hello world" -> "Hello" | " world" -> 15496 995
 //
-// Or the BPE of SentencePiece (tokenizer_sentencepiece.hpp). Files: tokenizer.json, vocab.json and merges.txt, or a GGUF file. Anything that would change the ids
-// and is not implemented (another normalizer, dropout, ...) is an error, never ignored.
+// Or the BPE of SentencePiece (tokenizer_sentencepiece.hpp). Files: tokenizer.json, vocab.json and
+// merges.txt, or a GGUF file. Anything that would change the ids and is not implemented (another
+// normalizer, dropout, ...) is an error, never ignored.
 #pragma once
 
 #include <lab/io/error.hpp>

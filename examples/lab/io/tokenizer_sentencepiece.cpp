@@ -79,9 +79,11 @@ void read_sentencepiece(tokenizer_data& data, const json_object& root, const jso
   for (const auto& [text, id] : data.added) put(id, text, text);
   for (const auto& [text, id] : written) {
     const auto added = data.added.find(text);
-    if (data.tokens[std::min<std::size_t>(id, data.tokens.size() - 1)].present &&
-        (added != data.added.end() || text.starts_with("<0x")))
-      continue;
+    const bool given = (added != data.added.end() && added->second == id) ||
+                       std::find(bytes.begin(), bytes.end(), text) != bytes.end();
+    if (given) continue;
+    if (text.find(' ') != std::string::npos)
+      model.wrong("vocab", in_quotes(text), " has a space; expected U+2581 in its place");
     data.ids.emplace(with_spaces(text), id);
     put(id, text, with_spaces(text));
   }

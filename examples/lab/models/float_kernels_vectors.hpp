@@ -92,6 +92,8 @@ inline float largest(std::size_t n, const float* x) {
   return best;
 }
 
+// The formula of zeropoint/kernels/activation.hpp, which cannot be included here (see
+// float_kernels_variant.cpp).
 // exp for x <= 88.3, relative error below 2e-7; below -87.3 it stays at 1.2e-38. NaN stays NaN.
 // x = n log 2 + r, |r| <= 0.35; the polynomial is the Taylor series to r^7 (next term 5e-9).
 inline vec exp_of(vec x) {

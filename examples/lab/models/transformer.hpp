@@ -9,7 +9,8 @@
 //   turn q and k (rotary.hpp), nothing is added to the embedding.
 //
 // B windows, T tokens, C width, V vocabulary. Linear layers of the blocks are replaceable, attention
-// can be in int8 (attention.hpp); embedding and norms are always float, and the head is here.
+// can be in int8 (attention.hpp); embedding and norms are always float. The
+// head here is float; that of a scheme is scheme_layers::head (experiments/perplexity.hpp).
 #pragma once
 
 #include <lab/models/kv_store.hpp>

@@ -103,13 +103,15 @@ std::string limits_of(const model_card& c) {
 
 std::string text_of(const model_card& c) {
   const bool gguf = c.format == checkpoint_format::gguf;
-  std::string text = "# " + c.model + ", quantized with " + c.scheme.text + "\n\n" +
-                     grouped(c.parameters) + " parameters, " + grouped(c.linear_parameters) +
-                     " of them in the linear layers of the blocks, which are quantized. " +
-                     (gguf ? "Embedding and head are Q8_0, norms, biases and positions float32."
-                           : "Embeddings, norms, biases and the head are as in the float "
-                             "checkpoint.") +
-                     "\n\n- format: " + std::string(name(c.format)) + "\n";
+  std::string text =
+      "# " + c.model + ", quantized with " + c.scheme.text + "\n\n" + grouped(c.parameters) +
+      " parameters, " + grouped(c.linear_parameters) +
+      " of them in the linear layers of the blocks, which are quantized. " +
+      (gguf ? "Embedding and head are Q8_0, norms, biases and positions float32."
+            : "Embeddings, norms, biases and the head are as in the float "
+              "checkpoint.") +
+      (c.scheme.head8 ? " The head becomes int8 when the checkpoint is loaded." : "") +
+      "\n\n- format: " + std::string(name(c.format)) + "\n";
   text += "- weights: " + weights_of(c.scheme) + (gguf ? " in float16" : "") +
           "\n- inputs of the linear layers: " +
           (gguf ? "the engine's choice" : activations_of(c.scheme)) + "\n";

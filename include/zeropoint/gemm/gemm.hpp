@@ -5,8 +5,9 @@
 //   gemm(a, w, d, y)       y [m, n] float = f(fma(float(c), row_scale * column_scale, bias))
 //   gemm(a, w, d, p, q)    q [m, n] int8 or uint8 = quantize(y, p), for a layer that follows
 //
-// f is the identity, ReLU, GELU or SiLU. a is [m, k] of int8 or uint8, w packed once (pack.hpp). The same bits from every kernel, executor
-// and number of threads. m, n and k may be 0; k = 0 leaves zeros, or the bias.
+// f is the identity, ReLU, GELU or SiLU. a is [m, k] of int8 or uint8, w packed once (pack.hpp). The
+// same bits from every kernel, executor and number of threads. m, n and k may be 0; k = 0 leaves
+// zeros, or the bias.
 #pragma once
 
 #include <zeropoint/gemm/product.hpp>
@@ -39,7 +40,8 @@ void gemm(matrix_view<A> a, const packed_weights& w, const dequantization& d, ma
 
 /// The same, to codes with the params that a following layer was calibrated for: the bits of gemm() to
 /// floats and quantize_into(y, out, codes), without the floats in memory. Returns what was clipped,
-/// NaN or infinite. Throws `error` also where out has codes that Q cannot hold.
+/// NaN or infinite. Throws `error` also where out has codes that Q cannot hold. Spans of `d` must not
+/// overlap the codes.
 template <code8 A, code8 Q, executor Executor = serial>
 range_counts gemm(matrix_view<A> a, const packed_weights& w, const dequantization& d,
                   const params& out, matrix_view<Q> codes, const Executor& ex = {}) {

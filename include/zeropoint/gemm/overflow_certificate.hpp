@@ -19,7 +19,8 @@ struct overflow_certificate {
   /// The sum that comes nearest to an end of its type, or lies farthest beyond one.
   struct extreme {
     std::int64_t value = 0;
-    std::size_t column = 0, k = 0;  ///< output, and the first of its two inputs (of a column: 0)
+    std::size_t column = 0, k = 0;  ///< output, and the first of its two inputs (of a column: 0);
+                                    ///< behind an odd last k there is no second
     std::int64_t margin = 0;        ///< how much farther it could go; negative: it does not fit
   };
   std::int32_t a_max = 0;  ///< activations are 0 .. a_max after the shift

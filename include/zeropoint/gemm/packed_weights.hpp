@@ -106,7 +106,7 @@ class packed_weights {
     ZP_REQUIRE(!kernel.needs_certificate, "pack: kernel \"", kernel.name,
                "\" adds two products in 16 bits, but activations up to ", proof.a_max,
                " above the smallest reach ", proof.pair.value, " in output ", proof.pair.column,
-               ", inputs ", proof.pair.k, " and ", proof.pair.k + 1, " (and ", proof.sum.value,
+               ", inputs from ", proof.pair.k, " on (and ", proof.sum.value,
                " in 32 bits in output ", proof.sum.column, ")");
     return kernel;
   }

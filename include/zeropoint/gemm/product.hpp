@@ -102,7 +102,7 @@ class code_writer {
     all.count = values;
     return all;
   }
-  static constexpr std::size_t tile_rows = 48;  ///< whole tiles of 4, 6, 8, 12 or 16 rows
+  static constexpr std::size_t tile_rows = 48;  ///< whole tiles of 6 and of 8 rows
   static constexpr std::size_t max_tile = tile_rows * panel_columns::max_nr;
 
  private:

@@ -43,7 +43,8 @@ class static_linear : public integer_linear {
   }
 
   /// codes [m, out] = quantize(f(y), next): what a static layer with those activation_params() makes of
-  /// f(y). Returns what that clipped, NaN or infinite; counts() here is about x, as ever.
+  /// f(y). Returns what that clipped, NaN or infinite; counts() here is about x, as ever. Throws `error`
+  /// for shapes that do not match and where Q cannot hold the codes of `next`.
   template <code8 Q, executor Executor = serial>
   range_counts to_codes(matrix_view<const float> x, const params& next, activation_function f,
                         matrix_view<Q> codes, const Executor& ex = {}) const {
@@ -51,9 +52,13 @@ class static_linear : public integer_linear {
     return run_to_codes(x, params_, next, f, codes, ex);
   }
   /// y [m, out] from codes [m, in] of activation_params(), clipped and counted by whoever made them.
+  /// Throws `error` for shapes that do not match and where Q is not the type of those codes.
   template <code8 Q, executor Executor = serial>
   void from_codes(matrix_view<const Q> codes, matrix_view<float> y, const Executor& ex = {}) const {
     require_columns(codes.cols(), y.cols(), codes.rows(), y.rows());
+    ZP_REQUIRE(std::is_unsigned_v<Q> != activations().is_signed,
+               "linear: ", std::is_unsigned_v<Q> ? "unsigned" : "signed",
+               " codes, the layer's are ", params_.qmin, " .. ", params_.qmax);
     multiply(codes, params_, y, ex);
   }
 
