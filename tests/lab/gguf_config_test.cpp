@@ -23,6 +23,24 @@ lab::model_config config_of(const test::gguf_model& g) {
   return lab::load_config(dir.write("m.gguf", g.bytes()));
 }
 
+/// A key with another value, or without one, and what is said of it.
+struct lie {
+  std::string key;
+  entry value;
+  std::string expected;
+};
+
+void check(const test::gguf_model& good, const lie& one) {
+  test::gguf_model changed = good;
+  changed.erase(one.key);
+  if (one.value) changed.set(one.key, *one.value);
+  const auto message = test::rejection([&] { return config_of(changed); });
+  CAPTURE(one.key, message);
+  CHECK(test::contains(message, "m.gguf: metadata " + one.key + ": "));
+  CHECK(test::contains(message, one.expected));
+  CHECK(!test::contains(message, "\n"));
+}
+
 }  // namespace
 
 TEST_CASE("The keys of a Llama's metadata, and what holds without them") {
@@ -53,11 +71,6 @@ TEST_CASE("The keys of a Llama's metadata, and what holds without them") {
 
 TEST_CASE("Keys that are missing, ill-typed or of another model are named") {
   const std::string a = "llama.attention.", r = "llama.rope.", g = "tokenizer.ggml.";
-  struct lie {
-    std::string key;
-    entry value;
-    std::string expected;
-  };
   const std::vector<lie> lies{
       {"general.architecture", {}, "is missing; expected a text"},
       {"general.architecture", test::u32_entry(3), "is 3; expected a text"},
@@ -99,16 +112,7 @@ TEST_CASE("Keys that are missing, ill-typed or of another model are named") {
       {g + "bos_token_id", test::i32_entry(-1), "is -1; expected an integer"},
   };
   const test::gguf_model good = tiny();
-  for (const lie& one : lies) {
-    test::gguf_model changed = good;
-    changed.erase(one.key);
-    if (one.value) changed.set(one.key, *one.value);
-    const auto message = test::rejection([&] { return config_of(changed); });
-    CAPTURE(one.key, message);
-    CHECK(test::contains(message, "m.gguf: metadata " + one.key + ": "));
-    CHECK(test::contains(message, one.expected));
-    CHECK(!test::contains(message, "\n"));
-  }
+  for (const lie& one : lies) check(good, one);
 }
 
 TEST_CASE("The keys of a GPT-2's metadata") {
@@ -128,24 +132,12 @@ TEST_CASE("The keys of a GPT-2's metadata") {
   CHECK((c.width == 12 && c.layers == 3 && c.positions == 40 && c.ffn == 20 && c.vocab == 5));
   CHECK((c.heads == 2 && c.kv_heads == 2 && c.head_width == 6 && c.norm_eps == 0.25f));
   CHECK((c.bias && c.mlp_bias && c.tied_head && !c.gated && !c.rms_norm && !c.rotary()));
-  struct lie {
-    std::string key;
-    entry value;
-    std::string expected;
-  };
   for (const lie& one : std::vector<lie>{
            {"gpt2.attention.layer_norm_epsilon", {}, "is missing; expected a float"},
            {"gpt2.attention.head_count", test::u32_entry(5), "does not divide the width 12"},
            {"gpt2.attention.head_count_kv", test::u32_entry(1), "is 1; expected 2"},
            {"gpt2.attention.key_length", test::u32_entry(4), "is 4; expected 12 / 2"},
            {"gpt2.attention.causal", test::bool_entry(false), "expected true"},
-           {"gpt2.vocab_size", test::u32_entry(6), "is 6, but the embedding has 5 tokens"}}) {
-    test::gguf_model changed = g;
-    changed.erase(one.key);
-    if (one.value) changed.set(one.key, *one.value);
-    const auto message = test::rejection([&] { return config_of(changed); });
-    CAPTURE(one.key, message);
-    CHECK(test::contains(message, "m.gguf: metadata " + one.key + ": "));
-    CHECK(test::contains(message, one.expected));
-  }
+           {"gpt2.vocab_size", test::u32_entry(6), "is 6, but the embedding has 5 tokens"}})
+    check(g, one);
 }
