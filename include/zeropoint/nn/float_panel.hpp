@@ -188,4 +188,3 @@ inline constexpr const variant* compiled[] = {
 }  // namespace float_panel
 }  // namespace zeropoint::inline ZP_BASELINE
 
-#undef ZP_ROUNDED
