@@ -44,7 +44,7 @@ void measure(benchmark::State& state, std::size_t m, const shape& s,
   if (to == output::int4) int8 = std::make_unique<product>(m, s, kernel, output::f32, cold);
   const bench::peak_loop peak = bench::peak_of(kernel.name);
   const bool zmm = zp::contains(zp::cpu_features(), zp::isa::avx512);
-  std::vector<std::byte> buffer(p.footprint(), std::byte{1});
+  zp::aligned_buffer<std::byte> buffer(p.footprint());
   const double slot = cold ? 0.03 : 0.008;
   auto* clock = threads == 1 ? &bench::thread_seconds : &bench::wall_seconds;
   std::size_t at = 0;

@@ -77,7 +77,7 @@ class limits {
 
  private:
   peak_loop peak_;
-  std::vector<std::byte> read_;
+  zp::aligned_buffer<std::byte> read_;
   std::size_t at_ = 0;
   bool zmm_ = zp::contains(zp::cpu_features(), zp::isa::avx512);
 };

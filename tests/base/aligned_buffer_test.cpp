@@ -1,5 +1,7 @@
 #include <zeropoint/base/aligned_buffer.hpp>
 
+#include <algorithm>
+
 #include "support/test.hpp"
 
 namespace zp = zeropoint;
@@ -21,4 +23,25 @@ TEST_CASE("aligned_buffer is aligned, zeroed and owns its copy") {
   REQUIRE(zp::aligned_buffer<int>().empty());
   REQUIRE_THROWS_AS(zp::aligned_buffer<double>(std::numeric_limits<std::size_t>::max() / 4),
                     zp::error);
+}
+
+TEST_CASE("a large aligned_buffer starts on a huge page") {
+  constexpr std::size_t page = std::size_t{1} << 21;
+  for (const std::size_t n : {page / 4 * 3 - 1, page / 4 * 3, page - 1, page, page + 1,
+                              page + page / 4 * 3, 2 * page + 5}) {
+    INFO(n);
+    zp::aligned_buffer<char> a(n);
+    REQUIRE(a.size() == n);
+    REQUIRE(reinterpret_cast<std::uintptr_t>(a.data()) % (n < page / 4 * 3 ? 64 : page) == 0);
+    REQUIRE(std::count(a.begin(), a.end(), 0) == static_cast<std::ptrdiff_t>(n));
+    a[n - 1] = 7;
+    const zp::aligned_buffer<char> b = a;
+    REQUIRE(b[n - 1] == 7);
+  }
+  using zp::detail::huge_pages_within;
+  STATIC_REQUIRE(huge_pages_within(0) == 0);
+  STATIC_REQUIRE(huge_pages_within(page / 4 * 3 - 1) == 0);
+  STATIC_REQUIRE(huge_pages_within(page / 4 * 3) == 1);
+  STATIC_REQUIRE(huge_pages_within(page + page / 2) == 1);
+  STATIC_REQUIRE(huge_pages_within(page + page / 4 * 3) == 2);
 }

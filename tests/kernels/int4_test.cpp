@@ -77,7 +77,7 @@ void check_panel(const zk::kernel& kernel, const shape& s, zk::int4_layout layou
   zk::int4_job job;
   job.m = s.m, job.n = s.n, job.groups = s.groups, job.group = s.group;
   job.a = a.data(), job.a_stride = k, job.minus_sums = minus_sums.data(), job.b = b.data();
-  job.prefetch = g() % 2 == 0, job.y = y.data(), job.stride = stride;
+  job.next = g() % 2 == 0 ? b.data() : nullptr, job.y = y.data(), job.stride = stride;
   job.row_scale = row_scale.data(), job.row_scale_step = 1, job.bias = bias.data();
   kernel.int4->of(layout)(job);
 

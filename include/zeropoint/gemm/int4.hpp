@@ -190,7 +190,7 @@ struct int4_product {
   }
   /// `count` rows from `at` of the block that starts at row `first`, times panel p.
   void multiply(std::size_t p, std::size_t first, std::size_t at, std::size_t count) const {
-    constexpr std::size_t max_nr = 64, second_level = 768 * 1024;
+    constexpr std::size_t max_nr = 64;
     const std::size_t nr = w.nr(), column = p * nr;
     alignas(64) float bias[max_nr];
     kernels::int4_job job;
@@ -199,7 +199,9 @@ struct int4_product {
     job.groups = w.groups(), job.group = w.group();
     job.a = row(first, at), job.a_stride = rows.stride;
     job.minus_sums = minus_sums + at * w.groups();
-    job.b = w.panel(p), job.prefetch = w.bytes() > second_level;
+    job.b = w.panel(p);
+    const bool more = first + at + count < a.rows(), last = p + 1 == w.panels();
+    if (w.bytes() > second_level / (a.rows() == 1 ? 4 : 1) && (more || !last)) job.next = w.panel(last ? 0 : p + 1);
     job.y = y.data() + (first + at) * y.stride() + column, job.stride = y.stride();
     job.row_scale_step = d.row_scales.size() > 1 ? 1 : 0;
     job.row_scale = d.row_scales.data() + (first + at) * job.row_scale_step;

@@ -136,14 +136,14 @@ struct product {
     w.kernel().prepare(job);
   }
 
-  /// The column side of panel p, and the part of the job that depends on it.
-  void set_panel(std::size_t p, panel_columns& columns, kernels::panel_job& job) const {
+  /// The column side of panel p, and the part of the job that depends on it; behind the last panel
+  /// come the next rows, if there are `more`.
+  void set_panel(std::size_t p, bool more, panel_columns& columns, kernels::panel_job& job) const {
     const std::size_t nr = w.format().nr, first = p * nr;
     job.n = w.n() - first < nr ? w.n() - first : nr;
     job.k = w.padded_k();
     job.b = w.panel(p);
-    constexpr std::size_t second_level = 768 * 1024;  // of the 1 MB and more of current cores
-    if (w.panels() * w.panel_bytes() > second_level) {
+    if (w.panels() * w.panel_bytes() > second_level && (more || p + 1 < w.panels())) {
       job.next = w.panel(p + 1 < w.panels() ? p + 1 : 0);
     }
     const std::int32_t* sums = w.panel_sums(p);
@@ -181,7 +181,7 @@ struct product {
   void multiply(std::size_t p, std::size_t first, std::size_t count, std::size_t at) const {
     panel_columns columns;
     kernels::panel_job job;
-    set_panel(p, columns, job);
+    set_panel(p, first + count < a.rows(), columns, job);
     if (row_zeros != nullptr) job.term[0].column = w.panel_sums(p);
     if (row_sums != nullptr) job.term[1].column = columns.zero;
     Out* const to = out.data() + first * out.stride() + p * w.format().nr;

@@ -11,6 +11,10 @@
 namespace zeropoint::inline ZP_BASELINE {
 namespace detail {
 
+/// Packed weights beyond this do not stay in the second-level cache, of 1 MB or more in current cores,
+/// and are fetched ahead.
+inline constexpr std::size_t second_level = 768 * 1024;
+
 /// Uninitialised bytes, 64-byte aligned; small ones live inside the object.
 class scratch {
  public:

@@ -38,7 +38,7 @@ struct int4_job {
   std::size_t a_stride = 0;
   const std::int32_t* minus_sums = nullptr;  ///< [m][groups]: minus the sum of a over each group
   const std::uint8_t* b = nullptr;           ///< the panel
-  bool prefetch = false;                     ///< the weights exceed the second-level cache
+  const std::uint8_t* next = nullptr;        ///< as in panel_job (kernel.hpp)
   float* y = nullptr;
   std::size_t stride = 0;  ///< of y, in elements
   const float* row_scale = nullptr;

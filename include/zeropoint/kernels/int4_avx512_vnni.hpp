@@ -19,6 +19,31 @@ namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::avx512_vnni {
 ZP_ALLOW_UNDEFINED_OPERANDS
 
+/// What one row asks memory for while it runs: the panel after this one, from three places at a time,
+/// as avx512_vnni.hpp does. Without such a panel its own first line, again and again.
+struct next_panel {
+  const std::uint8_t *at, *rest;
+  std::size_t gap, line;
+
+  explicit next_panel(const int4_job& job)
+      : at(job.next != nullptr ? job.next : job.b),
+        rest(at + 2 * gap_of(job)),
+        gap(gap_of(job)),
+        line(job.next != nullptr ? 64 : 0) {}
+  static std::size_t gap_of(const int4_job& job) {  // 64 bytes per 8 k
+    return job.next != nullptr ? job.groups * job.group * 8 : 0;
+  }
+  ZP_ALWAYS_INLINE void fetch_step(std::size_t vectors) {
+    for (std::size_t v = 0; v < vectors; ++v) __builtin_prefetch(at + v * gap, 0, 2);
+    at += line;
+  }
+  /// Of the scales and zero points, wherever they are: as many bytes as a group has.
+  ZP_ALWAYS_INLINE void fetch_group(std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(rest + i, 0, 2);
+    if (line != 0) rest += bytes;
+  }
+};
+
 template <class Rows, class Vectors, bool Half, bool Zeros>
 struct int4_tile;
 
@@ -100,19 +125,23 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
     const std::uint8_t* b = job.b;
     const std::int32_t* minus_sums = job.minus_sums + first * job.groups;
     const std::size_t groups = job.groups, group = job.group;
-    const std::size_t ahead = job.prefetch && first == 0 && rows > 1 ? nr * group / 2 : 0;  // bytes
+    const std::size_t ahead =
+        job.next != nullptr && first == 0 && rows > 1 ? nr * group / 2 : 0;  // bytes
+    next_panel next(job);
     alignas(64) float total[rows * nr] = {};  // in memory: the registers are for the inner loop
     for (std::size_t g = 0; g < groups; ++g) {
       const std::uint8_t *scales = b, *zeros = b + scale_bytes;
       b = zeros + (Zeros ? nr : 0);
       for (std::size_t line = 0; line < ahead; line += 64)
         __builtin_prefetch(b + 8192 + line, 0, 3);
+      if constexpr (rows == 1) next.fetch_group(scale_bytes + (Zeros ? nr : 0));
       sums acc[chains];
       (start_row(acc[0][R], minus_sums[R * groups + g], zeros), ...);
       if constexpr (chains == 2) (clear_row(acc[1][R]), ...);
       const std::uint8_t* const end = b + group / 8 * step_bytes;
       do {  // a group is never empty; with a test at its head g++ 12 copies all sums in the loop
         step(acc, a, b);
+        if constexpr (rows == 1) next.fetch_step(vectors);
         b += step_bytes, a.advance(8);
       } while (b != end);
       if constexpr (chains == 2) (add_row(acc[0][R], acc[1][R]), ...);

@@ -112,7 +112,6 @@ namespace avx2 {
 template <std::size_t Rows>
 ZP_TARGET("avx2")
 inline void tile(std::size_t k, const float* x, std::size_t stride, const float* w, float* sum) {
-  typedef float lanes __attribute__((vector_size(32), may_alias));
   lanes acc[Rows][2] = {};
   for (std::size_t p = 0; p < k; ++p) {
     const auto* b = reinterpret_cast<const lanes*>(w + p * width);
@@ -145,7 +144,6 @@ namespace avx512 {
 template <std::size_t Rows>
 ZP_TARGET("avx512f")
 inline void tile(std::size_t k, const float* x, std::size_t stride, const float* w, float* sum) {
-  typedef float lanes __attribute__((vector_size(64), may_alias));
   lanes acc[Rows] = {};
   for (std::size_t p = 0; p < k; ++p) {
     const auto* b = reinterpret_cast<const lanes*>(w + p * width);
@@ -187,4 +185,3 @@ inline constexpr const variant* compiled[] = {
 
 }  // namespace float_panel
 }  // namespace zeropoint::inline ZP_BASELINE
-
