@@ -159,11 +159,18 @@ ZP_ALWAYS_INLINE void narrow(const float* steps, std::int32_t zero_point, std::s
   if (n != block) std::memcpy(codes, all, n * sizeof(T));
 }
 
+/// An accumulator that is content with the counts of a row and the row.
+template <class Accumulator, class Rounding>
+concept counts_rows = requires(Accumulator& into, const range_counts& seen,
+                               std::span<const float> x, const quantizer<Rounding>& q) {
+  into.add(seen, x, q);
+};
+
 /// Whether the loops of kernels/rows_*.hpp can quantize like that.
 template <class T, class Rounding, class Accumulator>
 inline constexpr bool has_loops =
     sizeof(T) == 1 && std::is_same_v<typename Rounding::ties, ties_to_even> &&
-    (std::is_same_v<Accumulator, no_accumulator> || std::is_same_v<Accumulator, range_counter> ||
+    (std::is_same_v<Accumulator, no_accumulator> || counts_rows<Accumulator, Rounding> ||
      std::is_same_v<Accumulator, statistics_accumulator>);
 
 template <class T, class Rounding>
@@ -188,12 +195,12 @@ void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n
                    const quantizer<Rounding>& q, T* codes, no_accumulator&) noexcept {
   quantize_with(fast, x, n, q, codes);
 }
-template <class T, class Rounding>
+template <class T, class Rounding, counts_rows<Rounding> Accumulator>
 void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                   const quantizer<Rounding>& q, T* codes, range_counter& into) noexcept {
+                   const quantizer<Rounding>& q, T* codes, Accumulator& into) noexcept {
   kernels::range_events events;
   quantize_with(fast, x, n, q, codes, &events);
-  into.add({n, events.low, events.high, events.nan, events.infinite});
+  into.add({n, events.low, events.high, events.nan, events.infinite}, {x, n}, q);
 }
 /// In pieces that are still in the first-level cache when their damage is added up.
 template <class T, class Rounding>

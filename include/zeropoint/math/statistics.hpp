@@ -165,8 +165,11 @@ class range_counter {
       counts_.clipped_high += !infinite && t > q.high_edge() ? 1u : 0u;
     }
   }
-  /// What somebody else counted.
-  void add(const range_counts& seen) noexcept { counts_.merge(seen); }
+  /// What somebody else counted in x.
+  template <class Rounding>
+  void add(const range_counts& seen, std::span<const float>, const quantizer<Rounding>&) noexcept {
+    counts_.merge(seen);
+  }
   [[nodiscard]] range_counts result() const noexcept { return counts_; }
 
  private:

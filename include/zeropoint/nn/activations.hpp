@@ -3,8 +3,8 @@
 //
 //   codes(i, k) = quantize(x(i, k), params of the row, of the whole x, or fixed beforehand)
 //
-// A value is counted when its rounded code lies outside the grid (math/statistics.hpp). Only blocks
-// of 64 values with something to count are looked at twice.
+// A value is counted when its rounded code lies outside the grid (math/statistics.hpp). Only rows, or
+// blocks of 64 values, that were clipped are looked at twice.
 #pragma once
 
 #include <zeropoint/math/quantize.hpp>
@@ -55,19 +55,27 @@ class activation_counter {
   void add(const float* x, const float* steps, const T* codes, std::size_t n, bool clean,
            const quantizer<Rounding>& q) noexcept {
     range_.add(x, steps, codes, n, clean, q);
-    if (clean) return;
-    const value_range grid = q.parameters().representable();
-    for (std::size_t i = 0; i < n; ++i) {
-      const float t = q.scaled(x[i]);
-      const float excess = t < q.low_edge()    ? grid.min - x[i]
-                           : t > q.high_edge() ? x[i] - grid.max
-                                               : 0.0f;
-      if (std::isfinite(x[i]) && excess > max_excess_) max_excess_ = excess;
-    }
+    if (!clean) see_excess({x, n}, q);
+  }
+  /// What somebody else counted in x.
+  template <class Rounding>
+  void add(const range_counts& seen, std::span<const float> x,
+           const quantizer<Rounding>& q) noexcept {
+    range_.add(seen, x, q);
+    if (seen.clipped() != 0) see_excess(x, q);
   }
   [[nodiscard]] activation_counts result() const noexcept { return {range_.result(), max_excess_}; }
 
  private:
+  /// Of the finite values the outermost has the largest excess.
+  template <class Rounding>
+  void see_excess(std::span<const float> x, const quantizer<Rounding>& q) noexcept {
+    const value_range grid = q.parameters().representable(), seen = elementwise::min_max(x);
+    if (q.scaled(seen.min) < q.low_edge()) raise(grid.min - seen.min);
+    if (q.scaled(seen.max) > q.high_edge()) raise(seen.max - grid.max);
+  }
+  void raise(float excess) noexcept { max_excess_ = excess > max_excess_ ? excess : max_excess_; }
+
   range_counter range_;
   float max_excess_ = 0;
 };
