@@ -133,10 +133,14 @@ template <class Accumulator, class Rounding, class T, class Executor, class Resu
 void quantize_rows(matrix_view<const float> x, const quantizer<Rounding>& q, matrix_view<T> codes,
                    std::span<Result> results, const Executor& ex) {
   std::vector<Result> of_row(results.empty() ? 0 : x.rows());
+  // Counts add up to the same in any pieces: rows without gaps are one run.
+  const bool one_run = !std::is_same_v<Accumulator, statistics_accumulator> &&
+                       x.stride() == x.cols() && codes.stride() == x.cols();
   in_pieces(x.rows(), rows_per_task(x.cols()), ex, [&](std::size_t first, std::size_t count) {
-    for (std::size_t i = first; i < first + count; ++i) {
+    const std::size_t step = one_run ? count : 1;
+    for (std::size_t i = first; i < first + count; i += step) {
       Accumulator damage;
-      elementwise::quantize_row(x.row(i).data(), x.cols(), q, codes.row(i).data(), damage);
+      elementwise::quantize_row(x.row(i).data(), step * x.cols(), q, codes.row(i).data(), damage);
       if (!of_row.empty()) of_row[i] = damage.result();
     }
   });
