@@ -16,7 +16,7 @@ macro(zp_find package repository tag)
 endmacro()
 
 zp_find(xsimd https://github.com/xtensor-stack/xsimd.git 8.1.0)
-if(ZP_BUILD_TESTS OR ZP_BUILD_BENCH OR ZP_BUILD_EXAMPLES)
+if(ZP_BUILD_TESTS OR ZP_BUILD_BENCH)
   zp_find(Eigen3 https://gitlab.com/libeigen/eigen.git 3.4.0)
 else()
   find_package(Eigen3 QUIET GLOBAL)

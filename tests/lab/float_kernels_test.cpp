@@ -1,5 +1,5 @@
-// The compiled variants of the float kernels against doubles and against each other: products within
-// the rounding of their sums, everything else bit for bit.
+// The compiled variants of the float kernels against doubles and, bit for bit, against each other. The
+// products are in float_products_test.cpp.
 #include "support/test.hpp"
 
 #include <lab/models/float_kernels.hpp>
@@ -38,48 +38,6 @@ TEST_CASE("The baseline can always run, and the best is first") {
   const auto all = lab::runnable_float_kernels();
   REQUIRE(!all.empty());
   CHECK(std::string(all.back()->name) == "baseline");
-}
-
-TEST_CASE("Products stay within the rounding of their sums") {
-  const std::uint64_t seed = test::seed(11);
-  INFO(test::seed_text(seed));
-  test::generator g(seed);
-  for (const std::size_t m : {1u, 2u, 7u, 64u, 65u}) {
-    for (const std::size_t n : {1u, 3u, 16u, 53u}) {
-      for (const std::size_t k : {1u, 5u, 20u, 256u, 1000u}) {
-        const std::size_t lda = k + 3, ldc = n + 2;
-        const auto a = normals(m * lda, g), b = normals(n * k, g), bias = normals(n, g);
-        std::vector<float> transposed(k * n);
-        for (std::size_t j = 0; j < n; ++j) {
-          for (std::size_t p = 0; p < k; ++p) transposed[p * n + j] = b[j * k + p];
-        }
-        for (const float_kernels* kernels : lab::runnable_float_kernels()) {
-          INFO(kernels->name << " " << m << " x " << n << " x " << k);
-          std::vector<float> with_bias(m * ldc, -7.0f), plain(m * ldc, -7.0f);
-          kernels->multiply_nt(m, n, k, a.data(), lda, b.data(), k, bias.data(), with_bias.data(),
-                               ldc);
-          kernels->multiply_nn(m, n, k, a.data(), lda, transposed.data(), n, plain.data(), ldc);
-          for (std::size_t i = 0; i < m; ++i) {
-            for (std::size_t j = 0; j < n; ++j) {
-              double sum = 0, magnitude = std::fabs(static_cast<double>(bias[j]));
-              for (std::size_t p = 0; p < k; ++p) {
-                const double t =
-                    static_cast<double>(a[i * lda + p]) * static_cast<double>(b[j * k + p]);
-                sum += t;
-                magnitude += std::fabs(t);
-              }
-              const double allowed = static_cast<double>(k + 2) * 0x1p-24 * magnitude;
-              REQUIRE(std::fabs(static_cast<double>(plain[i * ldc + j]) - sum) <= allowed);
-              REQUIRE(std::fabs(static_cast<double>(with_bias[i * ldc + j]) - sum -
-                                static_cast<double>(bias[j])) <= allowed);
-            }
-            REQUIRE(plain[i * ldc + n] == -7.0f);  // the gap between rows is not ours
-            REQUIRE(with_bias[i * ldc + n] == -7.0f);
-          }
-        }
-      }
-    }
-  }
 }
 
 TEST_CASE("LayerNorm has the same bits everywhere and the right values") {

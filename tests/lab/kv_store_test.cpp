@@ -23,10 +23,10 @@ TEST_CASE("Attention over the store is attention over the window, however it is 
   const lab::model_config c = grouped_heads();
   const std::size_t T = 150, Q = c.qkv_width(), C = c.q_width();
   test::generator g(test::seed(91));
-  std::vector<float> qkv(T * Q), scores(lab::attention_block * T), whole(T * C);
+  std::vector<float> qkv(T * Q), scratch(lab::attention_scratch(T, T, c.head_width)), whole(T * C);
   for (float& v : qkv) v = test::normal(g);
   auto input = qkv;
-  lab::attend(c, 1, kind, {input.data(), T, Q}, scores.data(), {whole.data(), T, C});
+  lab::attend(c, 1, kind, {input.data(), T, Q}, scratch.data(), {whole.data(), T, C});
   for (const std::size_t piece : {std::size_t{1}, std::size_t{64}, std::size_t{70}, T}) {
     lab::key_value_store store(c, kind, T);
     input = qkv;
@@ -42,8 +42,9 @@ TEST_CASE("Attention over the store is attention over the window, however it is 
       worst = std::max(worst, std::fabs(static_cast<double>(mixed[i] - whole[i])));
     }
     INFO("kind " << static_cast<int>(kind) << ", pieces of " << piece << ", difference " << worst);
-    // The probabilities of int8 have steps of 1/255: one may round to the other side.
-    CHECK(worst <= (kind == attention_kind::int8 ? 5e-3 : 2e-6));
+    // Float products do not see how queries are divided; the probabilities of int8 have steps of
+    // 1/255, one of which may round to the other side.
+    CHECK(worst <= (kind == attention_kind::int8 ? 5e-3 : 0));
   }
 }
 

@@ -13,19 +13,70 @@ using zeropoint::matrix_view;
 
 namespace {
 
+/// Rounded to whole cache lines, so that what follows starts with one.
+std::size_t whole_lines(std::size_t floats) {
+  return (floats + 15) / 16 * 16;
+}
+
+/// Keys and values of a group, packed for the products of all its queries; one query multiplies them
+/// where they are.
+class packed_tokens {
+ public:
+  /// Takes the first size() floats of scratch.
+  packed_tokens(const seen_tokens& seen, std::size_t queries, float* scratch)
+      : seen_(&seen), keys_(scratch), values_(scratch + keys_size(rows(), cols())) {
+    if (queries == 1) return;
+    const float_kernels& f = best_float_kernels();
+    f.pack_nt(rows(), cols(), seen.keys.data(), seen.keys.stride(), keys_);
+    f.pack_nn(cols(), rows(), seen.values.data(), seen.values.stride(), values_);
+  }
+  static std::size_t size(std::size_t queries, std::size_t seen, std::size_t d) {
+    if (queries == 1) return 0;
+    return keys_size(seen, d) + whole_lines(best_float_kernels().packed_size(d, seen));
+  }
+  [[nodiscard]] std::size_t rows() const { return seen_->keys.rows(); }
+  [[nodiscard]] std::size_t cols() const { return seen_->keys.cols(); }
+
+  /// scores [rows of q, first `seen` tokens], without stride
+  void score(matrix_view<const float> q, std::size_t seen, float* scores) const {
+    const float_kernels& f = best_float_kernels();
+    const auto& k = seen_->keys;
+    if (q.rows() == 1 && seen == rows()) {
+      f.multiply_nt(1, seen, cols(), q.data(), q.stride(), k.data(), k.stride(), nullptr, scores,
+                    seen);
+    } else {
+      f.multiply_packed(q.rows(), seen, cols(), q.data(), q.stride(), keys_, cols(), scores, seen);
+    }
+  }
+  void mix(std::size_t seen, const float* weights, matrix_view<float> mixed) const {
+    const float_kernels& f = best_float_kernels();
+    const auto& v = seen_->values;
+    if (mixed.rows() == 1 && seen == rows()) {
+      f.multiply_nn(1, cols(), seen, weights, seen, v.data(), v.stride(), mixed.data(),
+                    mixed.stride());
+    } else {
+      f.multiply_packed(mixed.rows(), cols(), seen, weights, seen, values_, rows(), mixed.data(),
+                        mixed.stride());
+    }
+  }
+
+ private:
+  static std::size_t keys_size(std::size_t seen, std::size_t d) {
+    return whole_lines(best_float_kernels().packed_size(seen, d));
+  }
+  const seen_tokens* seen_;
+  float *keys_, *values_;
+};
+
 /// A block of queries meets only the keys up to its last query.
-void attend_in_float(matrix_view<const float> q, const seen_tokens& all, float scale, float* scores,
-                     matrix_view<float> mixed) {
-  const float_kernels& f = best_float_kernels();
-  const auto &k = all.keys, &v = all.values;
-  const std::size_t T = q.rows(), d = q.cols(), past = k.rows() - T;
+void attend_in_float(matrix_view<const float> q, const packed_tokens& all, float scale,
+                     float* scores, matrix_view<float> mixed) {
+  const std::size_t T = q.rows(), past = all.rows() - T;
   for (std::size_t i = 0; i < T; i += attention_block) {
     const std::size_t rows = std::min(attention_block, T - i), seen = past + i + rows;
-    f.multiply_nt(rows, seen, d, q.row(i).data(), q.stride(), k.data(), k.stride(), nullptr, scores,
-                  seen);
-    f.causal_softmax(rows, seen, past + i, scale, scores, seen);
-    f.multiply_nn(rows, d, seen, scores, seen, v.data(), v.stride(), mixed.row(i).data(),
-                  mixed.stride());
+    all.score(q.rows_from(i, rows), seen, scores);
+    best_float_kernels().causal_softmax(rows, seen, past + i, scale, scores, seen);
+    all.mix(seen, scores, mixed.rows_from(i, rows));
   }
 }
 
@@ -55,21 +106,33 @@ float attention_scale(const model_config& c, std::size_t layer) {
   return scale;
 }
 
+std::size_t attention_scratch(std::size_t queries, std::size_t seen, std::size_t head_width) {
+  return packed_tokens::size(queries, seen, head_width) + std::min(queries, attention_block) * seen;
+}
+
 void attend_group(const model_config& c, std::size_t layer, std::size_t g, matrix_view<float> q,
-                  const seen_tokens& seen, float* scores, matrix_view<float> mixed) {
+                  const seen_tokens& seen, float* scratch, matrix_view<float> mixed) {
   const float scale = attention_scale(c, layer);
   const std::size_t d = c.head_width, width = c.heads / c.kv_heads * d;
-  for (std::size_t first = g * width; first < (g + 1) * width; first += d) {
-    if (seen.integers != nullptr) {
-      attend_in_int8(columns(q, first, d), *seen.integers, scale, scores, columns(mixed, first, d));
-    } else {
-      attend_in_float(columns(q, first, d), seen, scale, scores, columns(mixed, first, d));
+  const auto over_heads = [&](auto&& attend_head) {
+    for (std::size_t first = g * width; first < (g + 1) * width; first += d) {
+      attend_head(columns(q, first, d), columns(mixed, first, d));
     }
+  };
+  if (seen.integers != nullptr) {
+    return over_heads([&](matrix_view<const float> head, matrix_view<float> to) {
+      attend_in_int8(head, *seen.integers, scale, scratch, to);
+    });
   }
+  const packed_tokens all(seen, q.rows(), scratch);
+  float* const scores = scratch + packed_tokens::size(q.rows(), seen.keys.rows(), d);
+  over_heads([&](matrix_view<const float> head, matrix_view<float> to) {
+    attend_in_float(head, all, scale, scores, to);
+  });
 }
 
 void attend(const model_config& c, std::size_t layer, attention_kind kind, matrix_view<float> qkv,
-            float* scores, matrix_view<float> mixed) {
+            float* scratch, matrix_view<float> mixed) {
   const std::size_t d = c.head_width, q_width = c.q_width(), kv_width = c.kv_width();
   for (std::size_t g = 0; g < c.kv_heads; ++g) {
     const auto k = columns(qkv, q_width + g * d, d),
@@ -83,7 +146,7 @@ void attend(const model_config& c, std::size_t layer, attention_kind kind, matri
       cache.values.dequantize(v);
       if (kind == attention_kind::int8) seen.integers = &integers.emplace(cache);
     }
-    attend_group(c, layer, g, columns(qkv, 0, q_width), seen, scores, mixed);
+    attend_group(c, layer, g, columns(qkv, 0, q_width), seen, scratch, mixed);
   }
 }
 

@@ -24,8 +24,9 @@ enum class attention_kind : std::uint8_t {
 /// What the scores of a block's attention are multiplied by.
 [[nodiscard]] float attention_scale(const model_config& config, std::size_t layer);
 
-/// Queries that are multiplied with their keys at a time.
-inline constexpr std::size_t attention_block = 64;
+/// Queries that are multiplied with their keys at a time: few, because they all meet the keys of the
+/// last one; a multiple of 14 and of 6, the rows that the float products take at a time.
+inline constexpr std::size_t attention_block = 42;
 
 /// The S tokens that the queries of a group meet, the queries' own T <= S last.
 struct seen_tokens {
@@ -33,15 +34,20 @@ struct seen_tokens {
   const zeropoint::int8_attention* integers = nullptr;  ///< instead of these when not null
 };
 
-/// The columns of group `g` in mixed [T, heads * d] from those in q, of the same shape. `scores` has
-/// room for [min(T, attention_block), S].
+/// Floats that T queries of a group need to meet S tokens: packed keys and values, and scores of a
+/// block. Not less for more of either; T = 1 packs nothing.
+[[nodiscard]] std::size_t attention_scratch(std::size_t queries, std::size_t seen,
+                                            std::size_t head_width);
+
+/// The columns of group `g` in mixed [T, heads * d] from those in q, of the same shape. `scratch` has
+/// attention_scratch(T, S, d) floats.
 void attend_group(const model_config& config, std::size_t layer, std::size_t g,
-                  zeropoint::matrix_view<float> q, const seen_tokens& seen, float* scores,
+                  zeropoint::matrix_view<float> q, const seen_tokens& seen, float* scratch,
                   zeropoint::matrix_view<float> mixed);
 
 /// mixed [T, heads * d] from q | k | v, qkv [T, qkv_width], whose keys and values become what the
-/// cache makes of them. `scores` has room for [min(T, attention_block), T].
+/// cache makes of them. `scratch` has attention_scratch(T, T, d) floats.
 void attend(const model_config& config, std::size_t layer, attention_kind kind,
-            zeropoint::matrix_view<float> qkv, float* scores, zeropoint::matrix_view<float> mixed);
+            zeropoint::matrix_view<float> qkv, float* scratch, zeropoint::matrix_view<float> mixed);
 
 }  // namespace lab

@@ -2,9 +2,11 @@
 // and the per-row numbers behind loss and KL. The same source (float_kernels_variant.cpp) is
 // compiled once per instruction set; the table is chosen at run time, like the integer kernels.
 //
-// Every reduction has a fixed order (16 partial sums, folded as a tree), so all functions but the
-// two products give the same bits in every variant. The products are Eigen's: their bits depend on
-// the instruction set, and on nothing else as long as the caller's blocking is fixed.
+// Every reduction has a fixed order. An element of a product is a chain of sums over blocks of 256 k
+// (float_products_vectors.hpp), whatever the size of the product, the strides, and the other rows and
+// columns: a product may be cut into blocks of rows and columns as one likes. All other sums are 16
+// partial sums, folded as a tree. All functions give the same bits in every variant, but the products
+// in the one that has no fused multiply-add: baseline on x86.
 #pragma once
 
 #include <cstddef>
@@ -31,6 +33,16 @@ struct float_kernels {
   /// c[m,n] = a[m,k] * b[k,n]
   void (*multiply_nn)(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda,
                       const float* b, std::size_t ldb, float* c, std::size_t ldc);
+  /// What one b for many a is packed into: panels of packed_size(n, k) floats, from b[n,k]^T or
+  /// b[k,n].
+  std::size_t (*packed_size)(std::size_t n, std::size_t k);
+  void (*pack_nt)(std::size_t n, std::size_t k, const float* b, std::size_t ldb, float* panels);
+  void (*pack_nn)(std::size_t n, std::size_t k, const float* b, std::size_t ldb, float* panels);
+  /// c[m,n] = a[m,k] * b[k,n], with the bits of the products above. More columns than n may have been
+  /// packed, and a larger k: packed_k.
+  void (*multiply_packed)(std::size_t m, std::size_t n, std::size_t k, const float* a,
+                          std::size_t lda, const float* panels, std::size_t packed_k, float* c,
+                          std::size_t ldc);
   /// y = (x - mean) / sqrt(variance + epsilon) * gain + bias, per row of [rows, cols]; gain and
   /// bias may be null. x may be y.
   void (*layer_norm)(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,
@@ -40,7 +52,7 @@ struct float_kernels {
   void (*rms_norm)(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,
                    const float* gain, float epsilon, float* y, std::size_t ldy);
   /// Row i of s [rows, cols] becomes the softmax of its first min(first + i + 1, cols) elements
-  /// times `scale`; the others become 0.
+  /// times `scale` > 0; the others become 0.
   void (*causal_softmax)(std::size_t rows, std::size_t cols, std::size_t first, float scale,
                          float* s, std::size_t lds);
   /// x * sigmoid(2 u), u = sqrt(2 / pi) * (x + 0.044715 x^3): the tanh form of GELU, in place.

@@ -1,51 +1,18 @@
 // The float kernels, compiled once per instruction set with ZP_LAB_VARIANT=baseline|avx2|avx512
 // (see examples/CMakeLists.txt). Because the flags differ, nothing here may be shared with other
-// object files: Eigen is renamed, everything else has internal linkage, and no other header with
-// inline functions is included. -ffp-contract=off keeps the element-wise functions identical in all
-// variants (Eigen's products ask for FMA explicitly).
+// object files: everything has internal linkage, and no other header with inline functions is
+// included but the compiler's own intrinsics. -ffp-contract=off keeps the element-wise functions
+// identical in all variants; the products ask for FMA explicitly.
 #define ZP_LAB_JOIN_(a, b) a##b
 #define ZP_LAB_JOIN(a, b) ZP_LAB_JOIN_(a, b)
-#define Eigen ZP_LAB_JOIN(lab_eigen_, ZP_LAB_VARIANT)
-#define EIGEN_DONT_PARALLELIZE
-#define EIGEN_NO_DEBUG
-#include <Eigen/Core>
 
 #include "lab/models/float_kernels.hpp"
 #include "lab/models/float_kernels_vectors.hpp"
+#include "lab/models/float_products_vectors.hpp"
 
 namespace {
 
 using lab::row_numbers;
-
-using matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-using strided = Eigen::OuterStride<>;
-using input = Eigen::Map<const matrix, Eigen::Unaligned, strided>;
-using output = Eigen::Map<matrix, Eigen::Unaligned, strided>;
-
-inline Eigen::Index index(std::size_t i) {
-  return static_cast<Eigen::Index>(i);
-}
-
-void multiply_nt(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda,
-                 const float* b, std::size_t ldb, const float* bias, float* c, std::size_t ldc) {
-  const input am(a, index(m), index(k), strided(index(lda)));
-  const input bm(b, index(n), index(k), strided(index(ldb)));
-  output cm(c, index(m), index(n), strided(index(ldc)));
-  cm.noalias() = am * bm.transpose();
-  if (bias == nullptr) return;
-  for (std::size_t i = 0; i < m; ++i) {
-    float* row = c + i * ldc;
-    for (std::size_t j = 0; j < n; ++j) row[j] += bias[j];
-  }
-}
-
-void multiply_nn(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda,
-                 const float* b, std::size_t ldb, float* c, std::size_t ldc) {
-  const input am(a, index(m), index(k), strided(index(lda)));
-  const input bm(b, index(k), index(n), strided(index(ldb)));
-  output cm(c, index(m), index(n), strided(index(ldc)));
-  cm.noalias() = am * bm;
-}
 
 float sum(std::size_t n, const float* x) {
   return sum_of(
@@ -92,15 +59,28 @@ void rms_norm(std::size_t rows, std::size_t cols, const float* x, std::size_t ld
   }
 }
 
+// x becomes exp(x * scale - max); returns the sum.
+float exponentials(std::size_t n, float scale, float max, float* x) {
+  return sum_of(
+      n,
+      [=](std::size_t j) {
+        const vec e = exp_of(load(x + j) * scale - max);
+        store(e, x + j);
+        return e;
+      },
+      [=](std::size_t j, std::size_t k) {
+        store_tail(exp_of(load_tail(x + j, k, 0) * scale - max), x + j, k);
+        return load_tail(x + j, k, 0);
+      });
+}
+
 void causal_softmax(std::size_t rows, std::size_t cols, std::size_t first, float scale, float* s,
                     std::size_t lds) {
   for (std::size_t i = 0; i < rows; ++i) {
     float* row = s + i * lds;
     const std::size_t n = first + i + 1 < cols ? first + i + 1 : cols;
-    transform(n, row, [scale](vec v) { return v * scale; });
-    const float max = largest(n, row);
-    transform(n, row, [max](vec v) { return exp_of(v - max); });
-    const float inverse = 1.0f / sum(n, row);
+    const float max = largest(n, row) * scale;  // the largest product: rounding keeps the order
+    const float inverse = 1.0f / exponentials(n, scale, max, row);
     transform(n, row, [inverse](vec v) { return v * inverse; });
     for (std::size_t j = n; j < cols; ++j) row[j] = 0;
   }
@@ -197,6 +177,10 @@ extern const float_kernels ZP_LAB_TABLE;
 const float_kernels ZP_LAB_TABLE = {ZP_LAB_TEXT(ZP_LAB_VARIANT),
                                     &multiply_nt,
                                     &multiply_nn,
+                                    &packed_size,
+                                    &pack_all_nt,
+                                    &pack_all_nn,
+                                    &multiply_packed,
                                     &layer_norm,
                                     &rms_norm,
                                     &causal_softmax,

@@ -27,7 +27,7 @@ inline void store(vec v, float* p) {
   __builtin_memcpy(p, &v, sizeof v);
 }
 inline vec filled(float x) {
-  return vec{} + x;
+  return x - vec{};  // unlike x + 0 this is x for -0 too, and compiles to a broadcast
 }
 // The last n < width elements of a row, padded.
 inline vec load_tail(const float* p, std::size_t n, float padding) {

@@ -39,14 +39,19 @@ void key_value_store::append(head& h, matrix_view<const float> k, matrix_view<co
   }
 }
 
-/// Room for the scores of a block of queries and, when the cache is widened, for S keys and values.
-/// Once single tokens follow a prompt there is room for all that may come: no more allocations.
+/// What attention needs and, when the cache is widened, room for S keys and values before it. Once
+/// single tokens follow a prompt there is room for all that may come: no more allocations.
 float* key_value_store::scratch(std::size_t g, std::size_t queries, std::size_t seen) {
-  const std::size_t widened = kind_ == attention_kind::int8_cache ? 2 * config_.head_width : 0;
-  const std::size_t rows = std::min(queries, attention_block) + widened;
-  if (scratch_[g].size() < rows * seen)
-    scratch_[g].resize(rows * (queries == 1 ? capacity_ : seen));
+  const std::size_t d = config_.head_width, last = queries == 1 ? capacity_ : seen;
+  const auto size = [&](std::size_t tokens) {
+    return widened(tokens) + attention_scratch(queries, tokens, d);
+  };
+  if (scratch_[g].size() < size(seen)) scratch_[g] = zeropoint::aligned_buffer<float>(size(last));
   return scratch_[g].data();
+}
+
+std::size_t key_value_store::widened(std::size_t tokens) const noexcept {
+  return kind_ == attention_kind::int8_cache ? 2 * config_.head_width * tokens : 0;
 }
 
 void key_value_store::attend_group(std::size_t block, std::size_t g, matrix_view<float> qkv,
@@ -65,15 +70,15 @@ void key_value_store::attend_group(std::size_t block, std::size_t g, matrix_view
     seen.keys = {h.keys.data(), S, d};
     seen.values = {h.values.data(), S, d};
   } else if (kind_ == attention_kind::int8_cache) {
-    float* const wide = memory + std::min(T, attention_block) * S;
-    const matrix_view<float> keys(wide, S, d), values(wide + S * d, S, d);
+    const matrix_view<float> keys(memory, S, d), values(memory + S * d, S, d);
     h.codes.keys.dequantize(keys);
     h.codes.values.dequantize(values);
     seen.keys = keys, seen.values = values;
   } else {
     seen.integers = &integers.emplace(h.codes);
   }
-  lab::attend_group(config_, block, g, columns(0, config_.q_width()), seen, memory, mixed);
+  lab::attend_group(config_, block, g, columns(0, config_.q_width()), seen, memory + widened(S),
+                    mixed);
 }
 
 void key_value_store::attend(std::size_t block, matrix_view<float> qkv, std::size_t threads,

@@ -40,12 +40,14 @@ class key_value_store {
   void attend_group(std::size_t block, std::size_t g, zeropoint::matrix_view<float> qkv,
                     zeropoint::matrix_view<float> mixed);
   float* scratch(std::size_t g, std::size_t queries, std::size_t seen);
+  [[nodiscard]] std::size_t widened(std::size_t tokens) const noexcept;
 
   model_config config_;
   attention_kind kind_;
   std::size_t capacity_, tokens_ = 0;
-  std::vector<head> heads_;                  ///< [blocks, kv_heads]
-  std::vector<std::vector<float>> scratch_;  ///< per group: scores, then widened keys and values
+  std::vector<head> heads_;  ///< [blocks, kv_heads]
+  /// Per group: widened keys and values, then what attention needs.
+  std::vector<zeropoint::aligned_buffer<float>> scratch_;
 };
 
 }  // namespace lab

@@ -51,8 +51,7 @@ class linear {
   /// that no result depends on how windows are batched. y [tokens, out].
   virtual void apply(zeropoint::matrix_view<const float> x,
                      zeropoint::matrix_view<float> y) const = 0;
-  /// The same on `threads` threads, for one text at a time: its bits do not depend on their number.
-  /// Those of a float layer may differ from apply()'s, which multiplies larger blocks.
+  /// The same bits on `threads` threads, for one text at a time.
   virtual void apply_on(std::size_t /*threads*/, zeropoint::matrix_view<const float> x,
                         zeropoint::matrix_view<float> y) const {
     apply(x, y);
@@ -93,13 +92,13 @@ class linear {
                      zeropoint::parity_checker& /*checker*/) const {}
 };
 
-/// y = x * weight^T + bias with other weights of d's shape. Rows are multiplied in blocks of 256 that
-/// start at the window's first token, so the bits of a result do not depend on anything outside it.
+/// y = x * weight^T + bias with other weights of d's shape. The bits of a row of y depend on no other
+/// row of x (float_kernels.hpp).
 void multiply(const dense& d, const float* weight, zeropoint::matrix_view<const float> x,
               zeropoint::matrix_view<float> y);
 
-/// y [T, out] = x [T, in] * weight [out, in]^T + bias (null: none) on threads, in blocks of columns
-/// that do not depend on their number.
+/// y [T, out] = x [T, in] * weight [out, in]^T + bias (null: none) on threads, whose number changes no
+/// bit.
 void multiply_on(std::size_t threads, std::size_t out, const float* weight, const float* bias,
                  zeropoint::matrix_view<const float> x, zeropoint::matrix_view<float> y);
 

@@ -74,19 +74,16 @@ void finish(const transformer& m, matrix_view<float> x, matrix_view<float> h,
 
 void multiply(const dense& d, const float* weight, matrix_view<const float> x,
               matrix_view<float> y) {
-  constexpr std::size_t row_block = 256;
-  const float* bias = d.bias.empty() ? nullptr : d.bias.data();
-  for (std::size_t i = 0; i < x.rows(); i += row_block) {
-    const std::size_t rows = std::min(row_block, x.rows() - i);
-    best_float_kernels().multiply_nt(rows, d.out, d.in, x.row(i).data(), x.stride(), weight, d.in,
-                                     bias, y.row(i).data(), y.stride());
-  }
+  multiply_on(1, d.out, weight, d.bias.empty() ? nullptr : d.bias.data(), x, y);
 }
 
 void multiply_on(std::size_t threads, std::size_t out, const float* weight, const float* bias,
                  matrix_view<const float> x, matrix_view<float> y) {
-  constexpr std::size_t block = 128;  // columns: 400 kB of weights with 768 inputs
-  const std::size_t in = x.cols();
+  // Columns of a task: multiples of every panel's width, and two tasks per thread, so that one that
+  // was held up leaves the other to its neighbours.
+  constexpr std::size_t step = 32;
+  const std::size_t tasks = threads <= 1 ? 1 : 2 * threads, in = x.cols();
+  const std::size_t block = ((out + tasks - 1) / tasks + step - 1) / step * step;
   parallel_for(threads, (out + block - 1) / block, [&](std::size_t i) {
     const std::size_t first = i * block, columns = std::min(block, out - first);
     best_float_kernels().multiply_nt(
@@ -147,7 +144,7 @@ workspace::workspace(const model_config& c, std::size_t tokens)
       mixed(tokens * c.q_width()),
       inner(tokens * c.ffn),
       gate(c.gated ? tokens * c.ffn : 0),
-      scores(attention_block * tokens),
+      scratch(attention_scratch(tokens, tokens, c.head_width)),
       rotary(c.rotary() ? tokens * c.head_width : 0) {}
 
 void check_window(const transformer& model, std::span<const std::uint32_t> ids) {
@@ -233,7 +230,7 @@ void forward(const transformer& m, const linear_set& layers, std::span<const std
         layer.apply(in, out);
       },
       [&](std::size_t block, matrix_view<float> qkv, matrix_view<float> mixed) {
-        attend(m.config, block, attention, qkv, w.scores.data(), mixed);
+        attend(m.config, block, attention, qkv, w.scratch.data(), mixed);
       });
 }
 

@@ -59,7 +59,7 @@ struct transformer {
 /// Scratch memory of one thread, for windows of up to `tokens` tokens; reused from call to call.
 struct workspace {
   workspace(const model_config& config, std::size_t tokens);
-  zeropoint::aligned_buffer<float> x, h, qkv, mixed, inner, gate, scores, rotary;
+  zeropoint::aligned_buffer<float> x, h, qkv, mixed, inner, gate, scratch, rotary;
 };
 
 /// What goes into the first block, x [T, C] without stride: tokens (through project_in) and
@@ -81,8 +81,8 @@ void extend(const transformer& model, const linear_set& layers, std::span<const 
             workspace& w, key_value_store& past, std::size_t threads,
             zeropoint::matrix_view<float> hidden);
 
-/// logits [rows, V] = hidden [rows, E] * head^T. Callers cut rows into blocks of `head_block` from
-/// the window's first row, so that bits do not depend on which rows they want.
+/// logits [rows, V] = hidden [rows, E] * head^T, the same bits for a row whichever the others are:
+/// callers take `head_block` rows at a time to bound what V columns take.
 void apply_head(const transformer& model, zeropoint::matrix_view<const float> hidden,
                 zeropoint::matrix_view<float> logits);
 inline constexpr std::size_t head_block = 128;
