@@ -126,7 +126,7 @@ TEST_CASE("Merges that no scores give cannot be written") {
         data.merges[7].result);  // " the" in two ways: either order is fine
   std::swap(data.merges[6], data.merges[7]);
   CHECK(lab::gguf_tokenizer_entries(data, 512).size() == 7);
-  std::swap(data.merges[6], data.merges[8]);
+  std::swap(data.merges[7], data.merges[8]);  // another between them
   const auto text = test::rejection([&] { return lab::gguf_tokenizer_entries(data, 512); });
   CHECK(test::contains(text, "cannot be written as GGUF: no scores give its merges"));
 }
