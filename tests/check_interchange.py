@@ -3,15 +3,17 @@
 
     python3 check_interchange.py path/to/zp-lab [MODEL_DIR...]
 
-Needs torch, transformers, tokenizers, accelerate, gguf (0.19) and compressed-tensors (0.20). Without MODEL_DIR it makes
-a random GPT-2, Llama and OPT. For every model:
+Needs torch, transformers, tokenizers, accelerate, gguf (0.19) and compressed-tensors (0.20); without llama-cpp-python
+(0.3) its part is left out. Without MODEL_DIR it makes a random GPT-2, Llama and OPT. For every model:
 
   gguf                every tensor has the bytes that gguf.quantize makes of the float weights; zp-lab computes the same
-                      logits, bit for bit, from the file and from a float checkpoint of gguf.dequantize's values
+                      logits, bit for bit, from the file and from a float checkpoint of gguf.dequantize's values;
+                      transformers' from_pretrained(gguf_file=...) the same to float32's rounding (Llama)
+  llama.cpp           loads the files, with and without a tokenizer; its tokens are ours, its logits nearly
   compressed-tensors  transformers loads the folder; its decompressed weights are those of zp-lab's own format of the
                       same scheme, bit for bit; zp-lab computes the same logits from both
 """
-import json, os, subprocess, sys, tempfile
+import json, os, shutil, subprocess, sys, tempfile
 import numpy as np
 import torch
 import transformers
@@ -19,9 +21,14 @@ import gguf
 import tokenizers
 from gguf import GGMLQuantizationType as T
 from safetensors.torch import load_file, save_file
+try:
+    import llama_cpp
+except ImportError:
+    llama_cpp = None
 from make_gguf_model import END, MERGES, NAMES, permute, vocabulary
 
 TEXT = "the a12 the the 1\n" * 40
+HARD = "  two   spaces\n\n\n aaaaaaa the    1\t12 caf\u00e9 \U0001f600 \u65e5 it's\r\n"
 WIDTH, FFN, POSITIONS = 64, 160, 32
 GGUF = {"q8_0": T.Q8_0, "q4_0": T.Q4_0}
 COMPRESSED = ["w8", "w8-tensor", "w4", "w4-g32", "w4-g32-affine", "w4-g32-gptq", "w8-affine", "w8a8-dynamic",
@@ -36,9 +43,13 @@ def zp_lab(*arguments):
         sys.exit(f"{' '.join(map(str, run.args))}: exit code {run.returncode}\n{run.stderr}")
 
 
+def window(vocab):
+    return np.arange(POSITIONS - 1) * 7 % min(vocab, 260)
+
+
 def logits(model, folder, vocab):
     ids, out = os.path.join(folder, "ids.u16"), os.path.join(folder, "logits.f32")
-    (np.arange(POSITIONS - 1) * 7 % min(vocab, 260)).astype("<u2").tofile(ids)
+    window(vocab).astype("<u2").tofile(ids)
     zp_lab("logits", "--model", model, "--ids", ids, "--out", out)
     with open(out, "rb") as file:
         return file.read()
@@ -109,7 +120,7 @@ def check_gguf(model, folder, config):
             key, transposed, heads = of_gguf(t.name, config)
             weights = state[key].numpy()
             rows = weights.T if transposed else permute(weights, heads) if heads else weights
-            matrix = rows.ndim == 2 and t.name != "position_embd.weight"
+            matrix = rows.ndim == 2 and t.name != "position_embd.weight" and rows.shape[1] % 32 == 0  # whole blocks
             wanted = (T.Q8_0 if t.name in ("token_embd.weight", "output.weight") else qtype) if matrix else T.F32
             assert t.tensor_type == wanted, (t.name, t.tensor_type)
             expected = gguf.quantize(np.ascontiguousarray(rows), wanted)
@@ -125,8 +136,58 @@ def check_gguf(model, folder, config):
         save_file(values | head, os.path.join(dense, "model.safetensors"))
         with open(os.path.join(dense, "config.json"), "w") as file:
             json.dump(config, file)
-        assert logits(path, out, config["vocab_size"]) == logits(dense, out, config["vocab_size"])
+        found = logits(path, out, config["vocab_size"])
+        assert found == logits(dense, out, config["vocab_size"])
+        if config["model_type"] == "llama":  # of a GPT-2 it ignores context_length and feed_forward_length
+            check_transformers(out, found, config["vocab_size"])
         print(f"  gguf {scheme}: {used}, bytes and logits equal")
+
+
+def check_transformers(folder, found, vocab):
+    loaded = transformers.AutoModelForCausalLM.from_pretrained(folder, gguf_file="model.gguf", dtype=torch.float32)
+    with torch.no_grad():
+        expected = loaded(torch.from_numpy(window(vocab))[None]).logits[0].numpy()
+    ours = np.frombuffer(found, "<f4").reshape(expected.shape)
+    assert np.abs(ours - expected).max() < 1e-5 * np.abs(expected).max()
+
+
+def check_llama_cpp(model, folder, config):
+    """llama.cpp rounds the inputs of a product to int8 in blocks of 32, a float program does not. A block's largest of 32
+    normal values is some 2.1 standard deviations, so rounding adds 2.1 / 127 / sqrt(12) = 0.5 % to each product, and
+    products behind one another add up to a few percent of the logits' spread. Weights in another order, or of another
+    type, give much more: the two types of weights are the measure of that. Random weights have near ties, so a few of the
+    likeliest tokens may differ."""
+    vocab, ours, theirs = config["vocab_size"], {}, {}
+    has_tokens = os.path.exists(os.path.join(model, "tokenizer.json"))
+    zp_lab("quantize", "--model", model, "--format", "gguf", "--scheme", ",".join(GGUF), "-o", folder)
+    for scheme in GGUF:
+        path = os.path.join(folder, scheme, "model.gguf")
+        engine = llama_cpp.Llama(model_path=path, n_ctx=POSITIONS, n_batch=POSITIONS, n_threads=1, logits_all=True,
+                                 verbose=False)
+        engine.eval(window(vocab).tolist())
+        theirs[scheme] = np.array(engine.scores[:POSITIONS - 1])
+        ours[scheme] = np.frombuffer(logits(path, folder, vocab), "<f4").reshape(theirs[scheme].shape)
+        if has_tokens:
+            text, ids = os.path.join(folder, "text"), os.path.join(folder, "text.u16")
+            with open(text, "w", newline="") as file:
+                file.write(HARD)
+            zp_lab("tokenize", "--model", path, "--text", text, "--out", ids)
+            assert engine.tokenize(HARD.encode(), add_bos=False) == np.fromfile(ids, "<u2").tolist()
+        engine.close()
+    apart = np.abs(ours["q8_0"] - ours["q4_0"]).mean()
+    for scheme in GGUF:
+        off, spread = np.abs(ours[scheme] - theirs[scheme]).mean(), ours[scheme].std()
+        same = (ours[scheme].argmax(1) == theirs[scheme].argmax(1)).mean()
+        assert off < 0.04 * spread and off < 0.5 * apart and same > 0.8, (scheme, off, spread, apart, same)
+        kind = "" if has_tokens else " without a tokenizer"
+        print(f"  llama.cpp {scheme}{kind}: mean difference {off / spread:.4f} of the logits' spread "
+              f"(q8_0 to q4_0: {apart / spread:.4f}), likeliest token the same at {100 * same:.0f} %")
+
+
+def without_tokenizer(model, folder):
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy(os.path.join(model, name), folder)
+    return folder
 
 
 def own_weights(folder):
@@ -179,6 +240,8 @@ def stripped_modules(model):
 
 def main():
     torch.set_num_threads(1)
+    if not llama_cpp:
+        print("llama_cpp is not here: its part is left out")
     with tempfile.TemporaryDirectory() as work:
         models = sys.argv[2:]
         for family in [] if models else ["gpt2", "llama", "opt"]:
@@ -192,6 +255,9 @@ def main():
             folder = tempfile.mkdtemp(dir=work)
             if config["model_type"] != "opt":
                 check_gguf(model, folder, config)
+            if config["model_type"] != "opt" and llama_cpp:
+                check_llama_cpp(model, tempfile.mkdtemp(dir=work), config)
+                check_llama_cpp(without_tokenizer(model, tempfile.mkdtemp(dir=work)), tempfile.mkdtemp(dir=work), config)
             if config["model_type"] != "gpt2":
                 check_compressed(model, folder, config)
 

@@ -100,6 +100,7 @@ def write_gpt2(path, model, tokens, qtype):
     writer.add_embedding_length(WIDTH)
     writer.add_feed_forward_length(4 * WIDTH)
     writer.add_head_count(HEADS)
+    writer.add_vocab_size(len(tokens))
     writer.add_layer_norm_eps(EPS)
     writer.add_name("tiny")
     writer.add_file_type(7 if qtype == T.Q8_0 else 2)

@@ -7,7 +7,8 @@ of --prompt tokens; prefill: --prefill tokens up to the logits behind the last. 
 import argparse, json, os, platform, re, statistics, subprocess, sys
 from engines import ENGINES
 
-FLOAT, DYNAMIC, STATIC, INT4 = "fp32", "w8a8-dynamic-token", "w8a8-static", "w4a8-g32"  # with or without -head8
+FLOAT, DYNAMIC, STATIC, INT4 = "fp32", "w8a8-dynamic-token", "w8a8-static", "w4a8-g32"
+HEADS = {"-head8": "int8", "-head4": "int4"}  # what a name may end in
 PEERS_INT8 = [name for name in ENGINES if "int8" in name or name.endswith("Q8_0")]
 LINE = re.compile(r"prefill of \d+ tokens at ([0-9.]+) tokens/s, (?:decode of \d+ at ([0-9.]+) tokens/s|nothing)")
 
@@ -35,7 +36,7 @@ class Own:
 
     def __init__(self, scheme, o, threads):
         self.options, self.scheme, self.threads, self.version = o, scheme, threads, "zp-lab"
-        self.head, self.missing = "int8" if "-head8" in scheme else "float32", None
+        self.head, self.missing = HEADS.get(scheme[-6:], "float32"), None
 
     def run(self, prompt, new):
         o = self.options
@@ -151,7 +152,7 @@ class Result:
 
     def of(self, *names):
         """Our schemes that are one of these, whatever their head."""
-        return [s for s in self.schemes if s.removesuffix("-head8") in names]
+        return [s for s in self.schemes if (s[:-6] if s[-6:] in HEADS else s) in names]
 
     def goals(self):
         """(what, at least, measured)"""
@@ -242,7 +243,7 @@ def main():
     parser.add_argument("--zp-lab", required=True, help="the program")
     parser.add_argument("--model", required=True, help="folder of a GPT-2 checkpoint")
     parser.add_argument("--work", required=True, help="folder for converted models")
-    parser.add_argument("--schemes", default=f"w8-head8,{DYNAMIC},{DYNAMIC}-head8,{STATIC}-head8,{INT4}-head8", help="of ours beside fp32 (default: %(default)s)")
+    parser.add_argument("--schemes", default=f"w8-head8,{DYNAMIC},{DYNAMIC}-head8,{STATIC}-head8,{INT4}-head8,{INT4}-head4", help="of ours beside fp32 (default: %(default)s)")
     parser.add_argument("--threads", default="1,2", help="numbers of threads (default: 1,2)")
     for name, value in (("rounds", 5), ("repeats", 1), ("prompt", 128), ("decode", 32), ("prefill", 512)):
         parser.add_argument("--" + name, type=int, default=value, help=f"default: {value}")

@@ -178,6 +178,7 @@ TEST_CASE("Schemes and models that this layout cannot hold") {
   CHECK(test::contains(refused("w5", llama), "w5 has no place in compressed-tensors: expected 4"));
   CHECK(test::contains(refused("w8-attn8", llama), "attention stays in float there"));
   CHECK(test::contains(refused("w8-head8", llama), "the head stays in float there"));
+  CHECK(test::contains(refused("w4-head4", llama), "the head stays in float there"));
   CHECK(test::contains(refused("w4-awq", llama), "AWQ scales the inputs"));
   CHECK(test::contains(refused("w4-g7", llama), "groups of 7 do not divide the "));
 }

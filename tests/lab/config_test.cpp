@@ -225,6 +225,34 @@ TEST_CASE("eos_token_id is one token, several, or none") {
   }
 }
 
+TEST_CASE("generation_config.json has the last word on where a text ends") {
+  const test::scratch dir;
+  dir.write("config.json", R"({"model_type":"llama","hidden_size":8,"num_hidden_layers":1,)"
+                           R"("num_attention_heads":2,"intermediate_size":8,"vocab_size":9,)"
+                           R"("max_position_embeddings":4,"eos_token_id":7})");
+  using ids = std::vector<std::uint32_t>;
+  const auto eos = [&](const std::string& text) {
+    dir.write("generation_config.json", text);
+    return lab::load_config(dir.path()).eos;
+  };
+  CHECK(lab::load_config(dir.path()).eos == ids{7});
+  CHECK(eos(R"({"eos_token_id":[2,8,5],"temperature":0.6})") == ids{2, 8, 5});
+  CHECK(lab::load_config(dir.path() / "config.json").eos == ids{7});
+  CHECK(eos(R"({"eos_token_id":3})") == ids{3});
+  CHECK(eos(R"({"eos_token_id":[]})").empty());
+  for (const char* silent : {"{}", R"({"eos_token_id":null,"bos_token_id":99})"})
+    CHECK(eos(silent) == ids{7});
+  for (const char* wrong : {"[2,9]", "9", "-1", "[1,-2]", "[1.5]", "\"1\"", "[[1]]", "{}",
+                            "[18446744073709551616]", "true"}) {
+    const auto message =
+        test::rejection([&] { return eos(R"({"eos_token_id":)" + std::string(wrong) + "}"); });
+    CAPTURE(wrong, message);
+    CHECK(test::contains(message, "generation_config.json: eos_token_id"));
+  }
+  for (const char* wrong : {"", "[]", "{\"eos_token_id\":"})
+    CHECK(test::contains(test::rejection([&] { return eos(wrong); }), "generation_config.json"));
+}
+
 TEST_CASE("load_config takes a folder or a file and names what is missing") {
   const test::scratch dir;
   CHECK(test::contains(test::rejection([&] { return lab::load_config(dir.path()); }),

@@ -5,6 +5,7 @@
 #include "lab/tiny_model.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace {
 
@@ -29,6 +30,30 @@ bool one_line(const std::string& text) {
 }
 
 }  // namespace
+
+TEST_CASE("generate stops at each of the tokens that generation_config.json names") {
+  const test::scratch model, quantized;
+  test::write_tiny_model(model, "llama");
+  const std::vector<std::string> words{"--prompt", "some words", "--max-new-tokens", "12"};
+  REQUIRE(generate(model, words).out.size() >= 2);
+  const auto stopped = [&](const test::scratch& folder, const nlohmann::json& ends) {
+    folder.write("generation_config.json", nlohmann::json{{"eos_token_id", ends}}.dump());
+    return generate(folder, words);
+  };
+  std::vector<unsigned> all(257);
+  std::iota(all.begin(), all.end(), 0u);
+  CHECK(stopped(model, all).out == "\n");
+  const auto refused = stopped(model, {256, 257});
+  CHECK(refused.code == 2);
+  CHECK(one_line(refused.err));
+  CHECK(contains(refused.err, "generation_config.json: eos_token_id: has token 257, but"));
+  (void)stopped(model, all);
+  REQUIRE(zp_lab({"quantize", "--model", model.path().string(), "--scheme", "w8", "--force", "-o",
+                  quantized.path().string()})
+              .code == 0);
+  CHECK(generate(quantized, words).out == "\n");  // the file went with it
+  CHECK(stopped(quantized, {257}).code == 2);
+}
 
 TEST_CASE("generate writes text, and a line of speeds and sizes") {
   const std::string family = GENERATE("gpt2", "opt", "llama");

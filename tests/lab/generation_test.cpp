@@ -53,8 +53,9 @@ float largest_of(std::span<const float> x) {
 
 TEST_CASE("Decoding with a cache equals a pass over the whole window") {
   const std::string name = GENERATE(from_range(std::begin(models), std::end(models)));
-  const std::string scheme = GENERATE("fp32", "f16", "w8", "w4-g4", "w8a8-dynamic-token",
-                                      "w8a8-static", "fp32-kv8", "fp32-attn8", "w8-kv8-head8");
+  const std::string scheme =
+      GENERATE("fp32", "f16", "w8", "w4-g4", "w8a8-dynamic-token", "w8a8-static", "fp32-kv8",
+               "fp32-attn8", "w8-kv8-head8", "w4a8-g32-head4");
   const fixture f(name, scheme);
   const std::size_t V = f.m.config.vocab;
   const auto whole = test::logits_of(f.m, f.made, f.ids);
@@ -78,7 +79,7 @@ TEST_CASE("Decoding with a cache equals a pass over the whole window") {
 TEST_CASE("Decoding gives the same bits on any number of threads") {
   const std::string name = GENERATE("gpt2_tied", "opt_post_norm", "llama_grouped");
   const std::string scheme =
-      GENERATE("fp32", "bf16", "w8", "w8a8-dynamic-token-attn8", "w8-kv8-head8");
+      GENERATE("fp32", "bf16", "w8", "w8a8-dynamic-token-attn8", "w8-kv8-head8", "w8-head4");
   const fixture f(name, scheme);
   const auto one = fed(f, 5, 1);
   for (const std::size_t threads : {2u, 3u, 7u}) {

@@ -3,7 +3,9 @@
 #include <lab/io/memory.hpp>
 #include <lab/io/safetensors_writer.hpp>
 #include <lab/models/load.hpp>
+#include <lab/models/load_gguf.hpp>
 #include <lab/models/random_checkpoint.hpp>
+#include <lab/models/write_gguf.hpp>
 #include <nlohmann/json.hpp>
 
 #include "lab/scratch.hpp"
@@ -137,6 +139,14 @@ cost cost_of(Load&& load) {
   return found;
 }
 
+std::filesystem::path write_gguf(const test::scratch& folder, const std::string& family,
+                                 lab::ggml_type_number type) {
+  lab::write_random_checkpoint(config_of(family), folder.path() / "m", 1);
+  const auto path = folder.path() / "m.gguf";
+  lab::write_gguf_model(path, lab::load_model(folder.path() / "m"), {}, type, "random");
+  return path;
+}
+
 }  // namespace
 
 TEST_CASE("Loading holds the float32 weights once") {
@@ -158,6 +168,20 @@ TEST_CASE("Loading holds the float32 weights once") {
   if (type == lab::dtype::f32) {
     CHECK(static_cast<double>(c.peak) <= ceiling * static_cast<double>(file));
   }
+}
+
+TEST_CASE("Loading GGUF holds the float32 weights once") {
+  if (test::allocator_keeps_memory) return;
+  const auto family = GENERATE("gpt2", "llama");
+  const auto type = GENERATE(lab::ggml_q8_0, lab::ggml_q4_0);
+  const test::scratch folder;
+  (void)cost_of([&] { return std::filesystem::file_size(write_gguf(folder, family, type)); });
+  const cost c = cost_of([&] { return lab::load_model(folder.path() / "m.gguf").parameters(); });
+  const double weights = static_cast<double>(c.parameters * sizeof(float));
+  CAPTURE(family, lab::ggml_type_of(type).name, c.peak, weights);
+  CHECK(weights > 75e6);
+  CHECK(static_cast<double>(c.peak) > 0.99 * weights);  // or nothing was measured
+  CHECK(static_cast<double>(c.peak) <= ceiling * weights);
 }
 
 TEST_CASE("A second copy would be seen") {
@@ -202,6 +226,31 @@ TEST_CASE("The number of threads changes no weight and no complaint") {
   };
   CHECK(test::contains(complaint(1), "tensor \"h.7.ln_1.weight\" is missing"));
   CHECK(complaint(4) == complaint(1));
+}
+
+TEST_CASE("The number of threads changes no weight and no complaint of GGUF") {
+  const test::scratch folder;
+  const auto path = write_gguf(folder, "llama", lab::ggml_q8_0);
+  {
+    const lab::gguf_file file(path);
+    const lab::transformer one = lab::load_gguf_model(file, 1),
+                           four = lab::load_gguf_model(file, 4);
+    const auto a = one.linears(), b = four.linears();
+    REQUIRE(a.size() == b.size());
+    for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i]->weight == b[i]->weight);
+  }
+  std::fstream stored(path, std::ios::in | std::ios::out | std::ios::binary);
+  for (const char* name : {"blk.4.ffn_up.weight", "blk.1.attn_k.weight"}) {
+    const lab::gguf_file file(path);
+    stored.seekp(
+        static_cast<std::streamoff>(file.header().data_begin + file.at(name).begin + 34 * 5));
+    stored.write("\x00\x7e", 2).flush();  // the scale of the sixth block
+  }
+  const lab::gguf_file file(path);
+  for (const std::size_t threads : {1u, 4u}) {
+    const auto text = test::rejection([&] { return lab::load_gguf_model(file, threads); });
+    CHECK(test::contains(text, "tensor \"blk.1.attn_k.weight\": element 160 is "));
+  }
 }
 
 TEST_CASE("A NaN deep in a matrix is named by its place in the file") {

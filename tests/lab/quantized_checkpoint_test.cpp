@@ -44,11 +44,27 @@ TEST_CASE("a checkpoint read again computes the same bits") {
     const fs::path from = test::golden / model;
     const lab::transformer m = lab::load_model(from);
     const auto ids = test::golden_ids(model);
-    for (const char* scheme :
-         {"w8", "w4-g32", "w4-g64", "w4-g128", "w8a8-dynamic", "w8a8-dynamic-token", "w8a8-static",
-          "w8a8-static-mse", "w4-g8-affine", "w8-affine", "w5-tensor", "w3-gptq", "w8-attn8",
-          "w8a8-dynamic-token-head8", "w4a8", "w4a8-g32", "w3a8-g64-affine", "w4a8-tensor",
-          "w2a8-gptq"}) {
+    for (const char* scheme : {"w8",
+                               "w4-g32",
+                               "w4-g64",
+                               "w4-g128",
+                               "w8a8-dynamic",
+                               "w8a8-dynamic-token",
+                               "w8a8-static",
+                               "w8a8-static-mse",
+                               "w4-g8-affine",
+                               "w8-affine",
+                               "w5-tensor",
+                               "w3-gptq",
+                               "w8-attn8",
+                               "w8a8-dynamic-token-head8",
+                               "w4a8-g32-head4",
+                               "w8-head4",
+                               "w4a8",
+                               "w4a8-g32",
+                               "w3a8-g64-affine",
+                               "w4a8-tensor",
+                               "w2a8-gptq"}) {
       CAPTURE(model, scheme);
       const test::scratch dir;
       const lab::scheme_layers made = write(from, m, scheme, ids, dir.path());

@@ -4,6 +4,8 @@
 
 #include <lab/experiments/scheme_name.hpp>
 
+#include <cstring>
+
 namespace {
 
 using namespace lab;
@@ -111,10 +113,12 @@ TEST_CASE("Attention") {
 }
 
 TEST_CASE("The head") {
-  CHECK(!parse_scheme("w8-kv8").head8);
+  CHECK(parse_scheme("w8-kv8").head == head_kind::floats);
   for (const char* text : {"fp32-head8", "w4a8-g32-head8", "w8a8-static-p99.9-watch-attn8-head8"}) {
     INFO(text);
-    CHECK(parse_scheme(text).head8);
+    CHECK(parse_scheme(text).head == head_kind::int8);
+    const std::string four = std::string(text).replace(std::strlen(text) - 1, 1, "4");
+    CHECK(parse_scheme(four).head == head_kind::int4);
   }
   CHECK(parse_scheme("w8-kv8-head8").attention == attention_kind::int8_cache);
 }
@@ -172,6 +176,10 @@ TEST_CASE("What is not a scheme is refused with the grammar") {
                           "head8",
                           "w8-head8-kv8",
                           "w8-head8-head8",
+                          "w8-head4-head8",
+                          "w8-head4-attn8",
+                          "w8-head2",
+                          "head4",
                           "w8a8-attn8"}) {
     INFO(bad);
     const auto text = test::rejection([&] { return parse_schemes(bad); });

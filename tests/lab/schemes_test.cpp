@@ -34,7 +34,8 @@ const std::vector<std::string> cured = {"w8a8-static-mse",
                                         "w8a8-dynamic-token-attn8",
                                         "w8a8-static-smooth-attn8",
                                         "w4-g8-kv8",
-                                        "w8-kv8-head8"};
+                                        "w8-kv8-head8",
+                                        "w4a8-g32-attn8-head4"};
 
 std::vector<lab::scheme_name> parsed(const std::vector<std::string>& texts) {
   std::vector<lab::scheme_name> names;
@@ -117,6 +118,44 @@ TEST_CASE("An int8 head is the float head with its weights rounded, and nothing 
   const auto found = test::logits_of(f.model, made, ids);
   CHECK(found != test::logits_of(f.model, ids));
   CHECK(test::relative_difference(found, test::logits_of(rounded, ids)) <= 1e-6f);
+}
+
+TEST_CASE("A 4-bit head is the sum of integers in groups of 32, whatever the layers are") {
+  const fixture f(GENERATE("gpt2_tied", "gpt2_untied", "opt_post_norm"));
+  const std::string layers = GENERATE("fp32", "w4a8-g32");
+  const lab::scheme_layers made = lab::make_scheme(layers + "-head4", f.model, {});
+  const std::size_t V = f.model.config.vocab, E = f.model.config.embed_width, T = 12;
+  const lab::scheme_layers eight = lab::make_scheme(layers + "-head8", f.model, {});
+  CHECK(made.head_memory_bytes < eight.head_memory_bytes);
+  const auto ids = random_ids(T, 9);
+  std::vector<float> hidden(T * E), expected(T * V);
+  lab::workspace w(f.model.config, T);
+  lab::forward(f.model, made.layers, ids, w, {hidden.data(), T, E}, made.attention);
+  const std::vector<float>& head = f.model.head.empty() ? f.model.embedding : f.model.head;
+  for (std::size_t t = 0; t < T; ++t) {
+    const std::span<const float> x = std::span(hidden).subspan(t * E, E);
+    float largest = 0;
+    for (const float value : x) largest = std::max(largest, std::fabs(value));
+    const float step = largest / 127;
+    for (std::size_t v = 0; v < V; ++v) {
+      double sum = 0;
+      for (std::size_t first = 0; first < E; first += 32) {
+        const auto group =
+            std::span(head).subspan(v * E + first, std::min<std::size_t>(32, E - first));
+        float span = 0;
+        for (const float value : group) span = std::max(span, std::fabs(value));
+        const float scale = zeropoint::to_float(zeropoint::to_float16(span / 7));
+        std::int32_t total = 0;
+        for (std::size_t k = 0; k < group.size(); ++k) {
+          const auto weight = std::clamp(std::nearbyint(group[k] / scale), -7.f, 7.f);
+          total += static_cast<std::int32_t>(weight * std::nearbyint(x[first + k] / step));
+        }
+        sum += static_cast<double>(scale) * total;
+      }
+      expected[t * V + v] = static_cast<float>(sum * step);
+    }
+  }
+  CHECK(test::relative_difference(test::logits_of(f.model, made, ids), expected) <= 1e-6f);
 }
 
 TEST_CASE("A width without a Hadamard matrix is refused before any work") {

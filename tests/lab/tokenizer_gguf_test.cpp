@@ -1,13 +1,16 @@
 // Tokenizers from GGUF: the ids of the package tokenizers (tests/make_gguf_model.py), the same
 // vocabulary as tokenizer.json, and metadata that lies.
 #include <lab/io/gguf_metadata.hpp>
+#include <lab/io/gguf_writer.hpp>
 #include <lab/io/tokenizer.hpp>
+#include <lab/io/tokenizer_gguf.hpp>
 
 #include "lab/gguf_model.hpp"
 #include "lab/tiny_model.hpp"
 #include "support/test.hpp"
 
 #include <functional>
+#include <limits>
 #include <sstream>
 
 namespace {
@@ -57,6 +60,75 @@ TEST_CASE("Ids of a GGUF tokenizer with single digits are those of HuggingFace")
   }
   CHECK(t.encode("\x04\xFF\x04").empty());
   CHECK(t.encode("a<|end|>b", lab::special_tokens::recognised)[1] == 0);
+}
+
+TEST_CASE("A SentencePiece tokenizer in GGUF gives the ids of its tokenizer.json") {
+  const auto folder = test::data / "stories260K";
+  const test::scratch dir;
+  const auto entries = lab::gguf_tokenizer_entries(lab::load_tokenizer(folder), 514);
+  std::vector<lab::gguf_layout> none;
+  const auto write = [&](const lab::gguf_entries& metadata) {
+    const auto file = dir.path() / "s.gguf";
+    auto all = metadata;
+    all.emplace_back("tokenizer.ggml.bos_token_id", lab::gguf_u32(1));
+    lab::gguf_writer(file, all, none).finish();
+    return lab::tokenizer(file);
+  };
+  const lab::tokenizer t = write(entries), expected(folder);
+  CHECK(t.size() == 514);  // two of them unused
+  CHECK(t.begins_with_space());
+  CHECK(t.leading_bos() == 1u);
+  CHECK(t.find("<s>") == 1u);
+  std::istringstream lines(test::slurp(folder / "texts.jsonl"));
+  std::size_t texts = 0;
+  for (std::string line; std::getline(lines, line); ++texts) {
+    const std::string text = json::parse(line)["text"].get<std::string>();
+    CAPTURE(text);
+    CHECK(t.encode(text) == json::parse(line)["ids"].get<ids>());
+    CHECK(t.decode_bytes(t.encode(text)) == expected.decode_bytes(expected.encode(text)));
+  }
+  CHECK(texts >= 10);
+  const auto says = [&](const std::string& key, std::optional<lab::gguf_value> value) {
+    lab::gguf_entries changed = entries;
+    std::erase_if(changed, [&](const auto& e) { return e.first == key; });
+    if (value) changed.emplace_back(key, *value);
+    return test::rejection([&] { return write(changed); });
+  };
+  const std::string p = "tokenizer.ggml.";
+  std::vector<float> scores(514, -1.0f);
+  CHECK(test::contains(says(p + "scores", {}), "scores: is missing; expected a list of floats"));
+  CHECK(test::contains(says(p + "scores", lab::gguf_f32s(std::span(scores).first(513))),
+                       "scores: has 513 elements; expected one for each of 514 tokens"));
+  CHECK(test::contains(says(p + "scores", lab::gguf_u32(1)), "is 1; expected a list of floats"));
+  scores[400] = std::numeric_limits<float>::quiet_NaN();
+  CHECK(test::contains(says(p + "scores", lab::gguf_f32s(scores)), "element 400 is nan"));
+  CHECK(test::contains(says(p + "add_space_prefix", lab::gguf_boolean(false)), "expected true"));
+  CHECK(test::contains(says(p + "remove_extra_whitespaces", lab::gguf_boolean(true)),
+                       "remove_extra_whitespaces: is not supported; expected false"));
+  std::vector<std::string> tokens;
+  for (const auto& [key, value] : entries)
+    if (key == p + "tokens")
+      for (std::size_t i = 0; i < value.size(); ++i)
+        tokens.push_back(std::get<std::string>(value[i]));
+  const auto with = [&](std::size_t at, std::string text) {
+    auto changed = tokens;
+    changed[at] = std::move(text);
+    return says(p + "tokens", lab::gguf_texts(std::move(changed)));
+  };
+  CHECK(test::contains(with(68, "A0"), "has no token <0x41>"));
+  CHECK(test::contains(with(300, "a b"), "\"a b\" has a space; expected U+2581"));
+  CHECK(test::contains(with(300, std::string(257, 'a')), "has 257 bytes; expected at most 256"));
+}
+
+TEST_CASE("Merges that no scores give cannot be written") {
+  auto data = lab::load_tokenizer(test::data / "stories260K");
+  CHECK(data.merges[6].result ==
+        data.merges[7].result);  // " the" in two ways: either order is fine
+  std::swap(data.merges[6], data.merges[7]);
+  CHECK(lab::gguf_tokenizer_entries(data, 512).size() == 7);
+  std::swap(data.merges[7], data.merges[8]);  // another between them
+  const auto text = test::rejection([&] { return lab::gguf_tokenizer_entries(data, 512); });
+  CHECK(test::contains(text, "cannot be written as GGUF: no scores give its merges"));
 }
 
 TEST_CASE("tokenizer.json with Digits and ByteLevel gives the same ids") {
@@ -149,7 +221,8 @@ TEST_CASE("Tokenizer keys that are missing, ill-typed or not supported are named
   };
   const std::vector<lie> lies{
       {p + "model", {}, "metadata tokenizer.ggml.model: is missing; expected a text"},
-      {p + "model", test::text_entry("llama"), "is \"llama\", which is not supported"},
+      {p + "model", test::text_entry("t5"), "is \"t5\", which is not supported"},
+      {p + "model", test::text_entry("llama"), "scores: is missing; expected a list of floats"},
       {p + "pre", {}, "tokenizer.ggml.pre: is missing; expected a text"},
       {p + "pre", test::text_entry("llama-bpe"), "is \"llama-bpe\", which is not supported"},
       {p + "pre", test::u32_entry(1), "is 1; expected a text"},

@@ -99,6 +99,8 @@ void add_perplexity(CLI::App& app) {
       "  any of them, fp32 too, with -kv8 or -attn8 at the end       int8 KV cache; int8 attention "
       "products too\n"
       "  and then with -head8                                        int8 weights of the head\n"
+      "  or with -head4                                              those in 4 bits, g32, times "
+      "int8 activations\n"
       "Embeddings, norms and softmax stay float, attention and head without such an ending. A "
       "scale\n\"per tensor\" of w8a8-dynamic is a scale per window.\n"
       "A checkpoint of zp-lab quantize has one row, its own scheme.\n"

@@ -85,7 +85,7 @@ void require_compressible(const scheme_name& s) {
   const int bits = s.weights.bits;
   const char* why = bits != 4 && bits != 8                  ? "expected 4 or 8 bits"
                     : s.attention != attention_kind::floats ? "attention stays in float there"
-                    : s.head8                               ? "the head stays in float there"
+                    : s.head != head_kind::floats           ? "the head stays in float there"
                                                             : nullptr;
   if (why != nullptr) throw input_error(s.text + " has no place in compressed-tensors: " + why);
 }

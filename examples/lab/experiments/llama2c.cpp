@@ -4,13 +4,13 @@
 #include <lab/io/file.hpp>
 #include <lab/io/json.hpp>
 #include <lab/io/safetensors_writer.hpp>
+#include <lab/io/tokenizer_scores.hpp>
 #include <lab/models/rotary_rows.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstring>
-#include <map>
 
 namespace lab {
 namespace {
@@ -143,11 +143,6 @@ json config_of(const llama2c_header& h) {
           {"eos_token_id", {1, 2}}};  // a BOS begins the next text
 }
 
-struct scored_token {
-  std::string text;  ///< a space as U+2581
-  float score = 0;
-};
-
 std::vector<scored_token> read_tokens(const std::filesystem::path& path, std::uint64_t count) {
   const std::string bytes = read_file(path, std::uint64_t{1} << 27), file = path.string();
   std::size_t at = 0;
@@ -157,7 +152,7 @@ std::vector<scored_token> read_tokens(const std::filesystem::path& path, std::ui
     at += sizeof value;
     return value;
   };
-  constexpr std::uint32_t most = 128;  // Llama's longest has 27; merges_of() tries every cut
+  constexpr std::uint32_t most = 128;  // Llama's longest has 48; merges_by_score() tries every cut
   const auto longest = number(std::uint32_t{}, "the longest length");
   if (longest > most)
     reject({file, 0}, "tokens of up to ", longest, " bytes; expected at most ", most);
@@ -180,30 +175,11 @@ std::vector<scored_token> read_tokens(const std::filesystem::path& path, std::ui
   return tokens;
 }
 
-/// Every way to make a token of two others, the highest score first: the pairs that llama2.c tries.
-json merges_of(const std::vector<scored_token>& tokens,
-               const std::map<std::string, std::size_t>& ids) {
-  std::vector<std::size_t> order;
-  for (std::size_t i = 259; i < tokens.size(); ++i) order.push_back(i);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return tokens[a].score > tokens[b].score; });
-  json merges = json::array();
-  for (const std::size_t i : order) {
-    const std::string& text = tokens[i].text;
-    for (std::size_t cut = 1; cut < text.size(); ++cut) {
-      const std::string left = text.substr(0, cut), right = text.substr(cut);
-      if (ids.contains(left) && ids.contains(right)) merges.push_back({left, right});
-    }
-  }
-  return merges;
-}
-
 json tokenizer_of(std::vector<scored_token> tokens, const std::string& file) {
   constexpr const char* specials[] = {"<unk>", "<s>", "</s>"};
   if (tokens.size() < 259)
     reject({file}, tokens.size(), " tokens; expected 3 + 256 bytes at least");
   for (std::size_t i = 0; i < 3; ++i) tokens[i].text = specials[i];
-  std::map<std::string, std::size_t> ids;
   json vocabulary, added = json::array();
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     vocabulary[tokens[i].text] = i;
@@ -215,8 +191,6 @@ json tokenizer_of(std::vector<scored_token> tokens, const std::string& file) {
                        {"rstrip", false},
                        {"normalized", false},
                        {"special", true}});
-    else if (i >= 259)
-      ids.emplace(tokens[i].text, i);
   }
   if (vocabulary.size() != tokens.size()) reject({file}, "two tokens are the same text");
   const char* space = "\xE2\x96\x81";
@@ -244,7 +218,7 @@ json tokenizer_of(std::vector<scored_token> tokens, const std::string& file) {
             {"fuse_unk", true},
             {"byte_fallback", true},
             {"vocab", vocabulary},
-            {"merges", merges_of(tokens, ids)}}}};
+            {"merges", merges_by_score(std::span(tokens).subspan(259))}}}};
 }
 
 }  // namespace

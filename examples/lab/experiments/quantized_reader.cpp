@@ -172,7 +172,8 @@ quantized_checkpoint load_quantized(const std::filesystem::path& folder, float_w
   const json_object described(tree, file);
   json natural = tree;
   natural.erase("quantization_config");  // the rest is a float model's
-  const model_config config = parse_config(natural.dump(), file);
+  model_config config = parse_config(natural.dump(), file);
+  read_generation_config(folder, config);
   if (method_of(described) != compressed_format::method) {
     const scheme_name scheme = scheme_of(described);
     const safetensors weights(folder);

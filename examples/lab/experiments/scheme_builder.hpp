@@ -21,7 +21,7 @@ class scheme_builder {
  public:
   /// The model must stay while this lives.
   scheme_builder(const scheme_name& name, const transformer& model)
-      : model_(model), head8_(name.head8), linears_(model.linears()) {
+      : model_(model), kind_(name.head), linears_(model.linears()) {
     result_.name = name.text;
     result_.attention = name.attention;
   }
@@ -59,10 +59,13 @@ class scheme_builder {
     const std::size_t vocab = model_.config.vocab, width = model_.config.embed_width;
     const std::vector<float>& head = model_.head.empty() ? model_.embedding : model_.head;
     result_.head_memory_bytes = vocab * width * sizeof(float);
-    if (!head8_) return;
-    using layer = quantized_linear<zeropoint::weight_only_linear>;
-    auto made = std::make_unique<const layer>(
-        zeropoint::weight_only_linear(zeropoint::linear_weight{{head.data(), vocab, width}}));
+    const zeropoint::linear_weight w{{head.data(), vocab, width}};
+    if (kind_ == head_kind::int8) place_head(zeropoint::weight_only_linear(w));
+    if (kind_ == head_kind::int4) place_head(zeropoint::int4_linear(w));
+  }
+  template <class Layer>
+  void place_head(Layer layer) {
+    auto made = std::make_unique<const quantized_linear<Layer>>(std::move(layer));
     result_.head_memory_bytes = made->memory_bytes();
     result_.head = std::move(made);
   }
@@ -76,7 +79,7 @@ class scheme_builder {
   }
 
   const transformer& model_;
-  bool head8_;
+  head_kind kind_;
   std::vector<const dense*> linears_;
   scheme_layers result_;
 };

@@ -16,7 +16,7 @@ constexpr const char* grammar =
     "to "
     "4 bits B and N a multiple of 32, w8a8-dynamic[-token][-smooth[-search]|-rotate], "
     "w8a8-static[-p99.9|-mse|-kl][-smooth[-search]|-rotate][-watch], w8a8-outlier or "
-    "w8a8-channel-simulated, each perhaps with -kv8 or -attn8 and then -head8 at the end";
+    "w8a8-channel-simulated, each perhaps with -kv8 or -attn8 and then -head8 or -head4 at the end";
 
 /// The words between the dashes, front to back.
 class words {
@@ -147,10 +147,18 @@ void parse_attention(words& w, scheme_name& s) {
   }
 }
 
+void parse_head(words& w, scheme_name& s) {
+  if (w.take("head8")) {
+    s.head = head_kind::int8;
+  } else if (w.take("head4")) {
+    s.head = head_kind::int4;
+  }
+}
+
 bool parse(words& w, scheme_name& s) {
   if (!parse_linears(w, s)) return false;
   parse_attention(w, s);
-  s.head8 = w.take("head8");
+  parse_head(w, s);
   return w.done();
 }
 

@@ -18,10 +18,13 @@
 //   -kv8                                            keys and values cached in int8
 //   -attn8                                          that, and the two products of attention in int8
 //
-// and then in
+// and then in one of
 //
 //   -head8                                          the head's weights in int8, a scale per token of
 //                                                   the vocabulary, times float activations
+//   -head4                                          the head as w4a8-g32 has its layers, whatever the
+//                                                   others are: 4 bits in groups of 32, float16
+//                                                   scales, times int8 activations per token
 //
 // gN is a scale per N inputs (g32, g64, g128, ...); without a granularity a scale per output channel.
 // Grids are symmetric unless -affine. There is no -awq with -tensor. -smooth takes alpha = 0.5,
@@ -50,6 +53,7 @@ enum class arithmetic {
 };
 enum class weight_method { nearest, gptq, awq, adaround };
 enum class range_rule { min_max, percentile, mse, entropy };
+enum class head_kind { floats, int8, int4 };
 enum class activation_cure { none, smooth, smooth_search, rotate };
 
 struct scheme_name {
@@ -65,7 +69,7 @@ struct scheme_name {
   activation_cure cure = activation_cure::none;
   bool watched = false;
   attention_kind attention = attention_kind::floats;
-  bool head8 = false;
+  head_kind head = head_kind::floats;
 
   [[nodiscard]] bool quantizes_activations() const noexcept { return kind >= arithmetic::int4; }
   [[nodiscard]] bool is_smooth() const noexcept {

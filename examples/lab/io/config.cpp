@@ -252,11 +252,28 @@ std::string identity(const model_config& c) {
   return text;
 }
 
+void read_generation_config(const std::filesystem::path& folder, model_config& c) {
+  const std::filesystem::path file = folder / "generation_config.json";
+  std::error_code ignored;
+  if (!std::filesystem::exists(file, ignored)) return;
+  const json tree = parse_json(read_file(file, largest_config), file.string());
+  const json_object config(tree, file.string());
+  constexpr const char* key = "eos_token_id";
+  if (config.find(key) == nullptr) return;
+  c.eos = token_ids(config, key);
+  for (const std::uint32_t id : c.eos)
+    if (id >= c.vocab)
+      config.wrong(key, "has token ", id, ", but the vocabulary of config.json ", c.vocab);
+}
+
 model_config load_config(const std::filesystem::path& path) {
   if (is_gguf(path)) return gguf_config(gguf_file(path));
   std::error_code ignored;
-  const auto file = std::filesystem::is_directory(path, ignored) ? path / "config.json" : path;
-  return parse_config(read_file(file, largest_config), file.string());
+  const bool folder = std::filesystem::is_directory(path, ignored);
+  const auto file = folder ? path / "config.json" : path;
+  model_config c = parse_config(read_file(file, largest_config), file.string());
+  if (folder) read_generation_config(path, c);
+  return c;
 }
 
 }  // namespace lab

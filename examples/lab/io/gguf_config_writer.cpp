@@ -34,6 +34,7 @@ gguf_entries gguf_config_entries(const model_config& c) {
   number("embedding_length", c.width);
   number("feed_forward_length", c.ffn);
   number("attention.head_count", c.heads);
+  number("vocab_size", c.vocab);  // llama.cpp wants it where there is no tokenizer
   if (!llama) {
     entries.emplace_back(a + "attention.layer_norm_epsilon", gguf_f32(c.norm_eps));
     return entries;
@@ -46,7 +47,6 @@ gguf_entries gguf_config_entries(const model_config& c) {
   number("rope.dimension_count", c.head_width);
   entries.emplace_back(a + "rope.freq_base", gguf_f32(static_cast<float>(c.rope_theta)));
   entries.emplace_back(a + "attention.layer_norm_rms_epsilon", gguf_f32(c.norm_eps));
-  number("vocab_size", c.vocab);
   return entries;
 }
 

@@ -92,6 +92,18 @@ std::vector<std::string> gguf_metadata::texts(std::string_view key) const {
   return result;
 }
 
+std::vector<float> gguf_metadata::reals(std::string_view key) const {
+  const gguf_value* found = file_->metadata(key);
+  if (found == nullptr) wrong(key, "is missing; expected a list of floats");
+  if (!found->is_array() || found->kind() != gguf_kind::f32)
+    wrong(key, "is ", text_of(*found), "; expected a list of floats");
+  std::vector<float> result;
+  result.reserve(found->size());
+  for (std::size_t i = 0; i < found->size(); ++i)
+    result.push_back(static_cast<float>(std::get<double>((*found)[i])));
+  return result;
+}
+
 const gguf_value* gguf_metadata::maybe_integers(std::string_view key) const {
   const gguf_value* found = file_->metadata(key);
   if (found == nullptr || (found->is_array() && is_integer(found->kind()))) return found;

@@ -24,6 +24,7 @@ class gguf_metadata {
   [[nodiscard]] std::string text(std::string_view key) const;
   [[nodiscard]] std::optional<std::string> maybe_text(std::string_view key) const;
   [[nodiscard]] std::vector<std::string> texts(std::string_view key) const;
+  [[nodiscard]] std::vector<float> reals(std::string_view key) const;
   /// Null when there is no such key; an error unless it is an array of integers.
   [[nodiscard]] const gguf_value* maybe_integers(std::string_view key) const;
 

@@ -121,5 +121,9 @@ gguf_value gguf_i32s(std::span<const std::int32_t> values) {
   const auto bytes = std::as_bytes(values);
   return {gguf_kind::i32, true, {bytes.begin(), bytes.end()}};
 }
+gguf_value gguf_f32s(std::span<const float> values) {
+  const auto bytes = std::as_bytes(values);
+  return {gguf_kind::f32, true, {bytes.begin(), bytes.end()}};
+}
 
 }  // namespace lab

@@ -41,5 +41,6 @@ class gguf_writer {
 [[nodiscard]] gguf_value gguf_text(std::string value);
 [[nodiscard]] gguf_value gguf_texts(std::vector<std::string> values);
 [[nodiscard]] gguf_value gguf_i32s(std::span<const std::int32_t> values);
+[[nodiscard]] gguf_value gguf_f32s(std::span<const float> values);
 
 }  // namespace lab

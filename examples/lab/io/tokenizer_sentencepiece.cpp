@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdio>
+#include <set>
 
 namespace lab {
 namespace {
@@ -30,17 +31,6 @@ std::string with_spaces(std::string_view written) {
   return bytes;
 }
 
-/// "<0x0A>"
-std::array<std::string, 256> byte_tokens() {
-  std::array<std::string, 256> names;
-  for (unsigned b = 0; b < names.size(); ++b) {
-    std::array<char, 8> text{};
-    std::snprintf(text.data(), text.size(), "<0x%02X>", b);
-    names[b] = text.data();
-  }
-  return names;
-}
-
 }  // namespace
 
 bool is_sentencepiece(const json_object& model) {
@@ -60,30 +50,51 @@ void read_sentencepiece(tokenizer_data& data, const json_object& root, const jso
       {{"type", "Sequence"},
        {"decoders",
         {replacement(space, " "), {{"type", "ByteFallback"}}, {{"type", "Fuse"}}, strip}}});
-  data.sentencepiece = true;
   data.merges = read_merges(model, written);
+  finish_sentencepiece(data, written,
+                       [&](const std::string& complaint) { model.wrong("vocab", complaint); });
+}
+
+std::string sentencepiece_text(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes) c == ' ' ? text += space : text += c;
+  return text;
+}
+
+std::string byte_token(unsigned char byte) {
+  std::array<char, 8> text{};
+  std::snprintf(text.data(), text.size(), "<0x%02X>", static_cast<unsigned>(byte));
+  return text.data();
+}
+
+void finish_sentencepiece(tokenizer_data& data, const vocabulary& written,
+                          const std::function<void(const std::string&)>& wrong) {
+  data.sentencepiece = true;
   data.tokens.resize(2 * (written.size() + data.added.size()) + 1024);
   const auto put = [&](std::uint32_t id, const std::string& label, std::string bytes) {
     if (id >= data.tokens.size() || data.tokens[id].present)
-      model.wrong("vocab", in_quotes(label), " has id ", id,
-                  ", which is too large or has been given");
+      wrong(in_quotes(label) + " has id " + std::to_string(id) +
+            ", which is too large or has been given");
     data.tokens[id] = {std::move(bytes), true};
   };
-  const auto bytes = byte_tokens();
-  for (std::size_t b = 0; b < bytes.size(); ++b) {
-    const auto found = written.find(bytes[b]);
-    if (found == written.end()) model.wrong("vocab", "has no token ", bytes[b]);
+  std::set<std::string_view> given;
+  for (std::size_t b = 0; b < data.byte_ids.size(); ++b) {
+    const auto byte = static_cast<unsigned char>(b);
+    const auto found = written.find(byte_token(byte));
+    if (found == written.end()) wrong("has no token " + byte_token(byte));
     data.byte_ids[b] = found->second;
-    put(found->second, bytes[b], std::string(1, static_cast<char>(b)));
+    given.insert(found->first);
+    put(found->second, found->first, std::string(1, static_cast<char>(byte)));
   }
-  for (const auto& [text, id] : data.added) put(id, text, text);
+  for (const auto& [text, id] : data.added) {
+    put(id, text, text);
+    if (const auto same = written.find(text); same != written.end() && same->second == id)
+      given.insert(same->first);
+  }
   for (const auto& [text, id] : written) {
-    const auto added = data.added.find(text);
-    const bool given = (added != data.added.end() && added->second == id) ||
-                       std::find(bytes.begin(), bytes.end(), text) != bytes.end();
-    if (given) continue;
+    if (given.contains(text)) continue;
     if (text.find(' ') != std::string::npos)
-      model.wrong("vocab", in_quotes(text), " has a space; expected U+2581 in its place");
+      wrong(in_quotes(text) + " has a space; expected U+2581 in its place");
     data.ids.emplace(with_spaces(text), id);
     put(id, text, with_spaces(text));
   }

@@ -7,6 +7,10 @@
 #include <lab/io/json.hpp>
 #include <lab/io/tokenizer_vocabulary.hpp>
 
+#include <functional>
+#include <string>
+#include <string_view>
+
 namespace lab {
 
 /// Whether tokenizer.json has such a model: "byte_fallback": true.
@@ -16,5 +20,14 @@ namespace lab {
 /// normalizer, pre-tokenizer or decoder other than Llama's, and for a byte without a token.
 void read_sentencepiece(tokenizer_data& data, const json_object& root, const json_object& model,
                         const vocabulary& written);
+
+/// Fills tokens, ids and byte_ids of `data`, which has its added tokens, from the vocabulary as it is written.
+/// `wrong` is called with a complaint, and throws.
+void finish_sentencepiece(tokenizer_data& data, const vocabulary& written,
+                          const std::function<void(const std::string&)>& wrong);
+
+/// " the" -> U+2581 "the"; and the token of a byte, <0x0A>.
+[[nodiscard]] std::string sentencepiece_text(std::string_view bytes);
+[[nodiscard]] std::string byte_token(unsigned char byte);
 
 }  // namespace lab

@@ -1,12 +1,9 @@
 // Tensor names of the families, and the checks between config and file. Nothing is allocated
 // before the shape in the file's header agrees with the config.
-#include <lab/io/progress.hpp>
 #include <lab/models/load.hpp>
+#include <lab/models/load_blocks.hpp>
 #include <lab/models/load_gguf.hpp>
-#include <lab/models/parallel.hpp>
 #include <lab/models/tensor_checks.hpp>
-
-#include <mutex>
 
 #if defined(_OPENMP)
 #include <omp.h>
@@ -201,15 +198,9 @@ transformer load_model(const model_config& c, const safetensors& weights,
     m.project_in = r.linear("project_in", c.width, c.embed_width, false);
     m.project_out = r.linear("project_out", c.embed_width, c.width, false);
   }
-  m.blocks.resize(c.layers);
-  progress shown("load " + weights.path(), c.layers);
-  std::mutex guard;
   // Other weights come in the order of the layers, so by one thread.
-  parallel_for(others ? 1 : threads, c.layers, [&](std::size_t i) {
-    m.blocks[i] = any_block(r, c, i);
-    const std::lock_guard lock(guard);
-    shown.advance();
-  });
+  load_blocks(m, weights.path(), others ? 1 : threads,
+              [&](std::size_t i) { return any_block(r, c, i); });
   if (c.final_norm) {
     m.final_norm = r.layer_norm(gpt2                            ? "ln_f"
                                 : c.family == model_family::opt ? "final_layer_norm"

@@ -14,10 +14,9 @@ namespace lab {
 /// any of the usual prefixes (transformer., model.decoder., decoder., model., none); GPT-2's Conv1D
 /// weights [in, out] are transposed; attention-mask buffers and a tied lm_head are ignored. A tensor
 /// that is missing, has another shape than the config says, or holds a NaN or an infinity is an
-/// input_error that names it. Blocks of safetensors are read by loading_threads(), with progress on the
-/// terminal; those of GGUF one after another.
+/// input_error that names it. Blocks are read by loading_threads(), with progress on the terminal.
 ///
-/// Of safetensors everything becomes float32, tensor by tensor and piece by piece: no more than 1.15 times the float32
+/// Everything becomes float32, tensor by tensor and piece by piece: no more than 1.15 times the float32
 /// weights is resident at any time, whatever type the file has (of a float32 file, 1.15 times the file).
 [[nodiscard]] transformer load_model(const std::filesystem::path& path);
 

@@ -2,10 +2,12 @@
 // of rotary positions, experts, more layers) would change the result.
 #include <lab/io/gguf_config.hpp>
 #include <lab/models/gguf_names.hpp>
+#include <lab/models/load_blocks.hpp>
 #include <lab/models/load_gguf.hpp>
 #include <lab/models/rotary_rows.hpp>
 #include <lab/models/tensor_checks.hpp>
 
+#include <mutex>
 #include <set>
 
 namespace lab {
@@ -14,6 +16,7 @@ namespace {
 
 using shape = std::vector<std::uint64_t>;
 
+/// Tensors of one file, for several threads.
 class gguf_reader {
  public:
   explicit gguf_reader(const gguf_file& file) : file_(file) {}
@@ -23,6 +26,7 @@ class gguf_reader {
     require_shape(file_.path(), name, info.shape, expected);
     std::vector<float> values = file_.floats(info);
     require_finite(file_.path(), name, values);
+    const std::lock_guard lock(guard_);
     used_.insert(name);
     return values;
   }
@@ -51,6 +55,7 @@ class gguf_reader {
 
  private:
   const gguf_file& file_;
+  std::mutex guard_;
   std::set<std::string> used_;
 };
 
@@ -97,14 +102,14 @@ block read_block(gguf_reader& r, const model_config& c, std::size_t i) {
 
 }  // namespace
 
-transformer load_gguf_model(const gguf_file& file) {
+transformer load_gguf_model(const gguf_file& file, std::size_t threads) {
   transformer m;
   m.config = gguf_config(file);
   const model_config& c = m.config;
   gguf_reader r(file);
   m.embedding = r.tensor("token_embd.weight", {c.vocab, c.width});
   if (!c.rotary()) m.positions = r.tensor("position_embd.weight", {c.positions, c.width});
-  for (std::size_t i = 0; i < c.layers; ++i) m.blocks.push_back(read_block(r, c, i));
+  load_blocks(m, file.path(), threads, [&](std::size_t i) { return read_block(r, c, i); });
   m.final_norm = r.layer_norm("output_norm", c);
   if (!c.tied_head) m.head = r.tensor("output.weight", {c.vocab, c.width});
   r.refuse_unused();

@@ -8,13 +8,14 @@
 #pragma once
 
 #include <lab/io/gguf.hpp>
-#include <lab/models/transformer.hpp>
+#include <lab/models/load.hpp>
 
 namespace lab {
 
 /// F32, F16, BF16, Q8_0, Q4_0 and Q4_1 become float as ggml dequantizes them. A tensor that is missing,
 /// has another shape than the metadata says, holds a NaN or an infinity, or has no place in such a
-/// model is an input_error that names it.
-[[nodiscard]] transformer load_gguf_model(const gguf_file& file);
+/// model is an input_error that names it. Memory is that of load_model().
+[[nodiscard]] transformer load_gguf_model(const gguf_file& file,
+                                          std::size_t threads = loading_threads());
 
 }  // namespace lab

@@ -34,6 +34,14 @@ std::string activations_of(const scheme_name& s) {
              : "8-bit integers, a scale per window from its own values";
 }
 
+std::string head_of(const scheme_name& s) {
+  if (s.head == head_kind::floats) return "";
+  return s.head == head_kind::int8
+             ? " The head becomes int8 when the checkpoint is loaded."
+             : " The head becomes 4-bit integers in groups of 32, times 8-bit inputs, when the "
+               "checkpoint is loaded.";
+}
+
 std::string sizes_of(const model_card& c) {
   const auto ratio = static_cast<double>(c.bytes_before) / static_cast<double>(c.bytes_after);
   return "| bytes | before | after |\n|---|---:|---:|\n| weight files | " +
@@ -103,15 +111,13 @@ std::string limits_of(const model_card& c) {
 
 std::string text_of(const model_card& c) {
   const bool gguf = c.format == checkpoint_format::gguf;
-  std::string text =
-      "# " + c.model + ", quantized with " + c.scheme.text + "\n\n" + grouped(c.parameters) +
-      " parameters, " + grouped(c.linear_parameters) +
-      " of them in the linear layers of the blocks, which are quantized. " +
-      (gguf ? "Embedding and head are Q8_0, norms, biases and positions float32."
-            : "Embeddings, norms, biases and the head are as in the float "
-              "checkpoint.") +
-      (c.scheme.head8 ? " The head becomes int8 when the checkpoint is loaded." : "") +
-      "\n\n- format: " + std::string(name(c.format)) + "\n";
+  std::string text = "# " + c.model + ", quantized with " + c.scheme.text + "\n\n" +
+                     grouped(c.parameters) + " parameters, " + grouped(c.linear_parameters) +
+                     " of them in the linear layers of the blocks, which are quantized. " +
+                     (gguf ? "Embedding and head are Q8_0, norms, biases and positions float32."
+                           : "Embeddings, norms, biases and the head are as in the float "
+                             "checkpoint.") +
+                     head_of(c.scheme) + "\n\n- format: " + std::string(name(c.format)) + "\n";
   text += "- weights: " + weights_of(c.scheme) + (gguf ? " in float16" : "") +
           "\n- inputs of the linear layers: " +
           (gguf ? "the engine's choice" : activations_of(c.scheme)) + "\n";
