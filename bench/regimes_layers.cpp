@@ -5,20 +5,6 @@
 
 namespace bench {
 
-namespace {
-
-std::vector<float> normal_floats(std::size_t n) {
-  std::mt19937_64 g(2);
-  std::vector<float> x(n);
-  for (float& v : x) {
-    v = 0;
-    for (int i = 0; i < 4; ++i) v += static_cast<float>(g() >> 40) * 0x1p-24f - 0.5f;
-  }
-  return x;
-}
-
-}  // namespace
-
 void layers(const settings& o, limits& limit, findings& found) {
   std::vector<double> fused, weight_only, threads;
   for (const shape& s : read_shapes(ZP_BENCH_SHAPES "/gpt2.txt")) {
