@@ -1,7 +1,7 @@
 // zp-builds: what the compiler and -march are worth. The library, compiled by GCC and Clang, each
 // without -march and with -march=native, runs the same regimes in one process.
 //
-//   zp-builds [--quick] [--markdown FILE] [--json FILE]
+//   zp-builds [--quick] [--only TEXT] [--markdown FILE] [--json FILE]
 //
 // In every round all builds take a slot in turn; a number is the median over rounds of the ratio
 // within one round, of the processor time of one thread. Exit code 1 when two builds give different
@@ -97,34 +97,67 @@ void add_row_loops(std::vector<regime>& regimes, row_memory& memory, const std::
   add("dequantize s8 to f32", work::dequantize);
 }
 
-/// Ratios of one regime. "again" is a second task of the first build there is.
-ratio_row measure(const regime& r, const settings& o, const std::vector<loaded>& builds) {
-  std::vector<std::pair<std::string, std::unique_ptr<task>>> tasks;
+using tasks = std::vector<std::pair<std::string, std::unique_ptr<task>>>;
+
+/// A task of each build, and "again": a second one of the first, the same code on other memory.
+/// `turn` says who comes first, for memory as well as in the rounds.
+tasks start_all(const job& what, const std::vector<loaded>& builds, std::size_t turn) {
+  std::vector<loaded> there;
   for (const loaded& b : builds) {
-    if (b.module != nullptr) tasks.emplace_back(b.name, b.module->start(r.what));
+    if (b.module != nullptr) there.push_back(b);
   }
-  tasks.emplace_back("again", builds.front().module->start(r.what));
-  race competition(o, r.what.cold);
-  std::uint64_t first = 0;
-  for (auto& [name, one] : tasks) {
+  there.push_back({"again", there.at(0).module});
+  tasks all;
+  for (std::size_t i = 0; i < there.size(); ++i) {
+    const loaded& b = there[(i + turn) % there.size()];
+    all.emplace_back(b.name, b.module->start(what));
+  }
+  return all;
+}
+
+/// Runs each once: all must give the same bits.
+void require_same(const std::string& regime, const tasks& all) {
+  std::vector<std::uint64_t> hashes;
+  for (const auto& [name, one] : all) {
     one->run();
-    if (&one == &tasks.front().second) first = one->hash();
-    if (one->hash() != first) {
-      throw std::runtime_error(r.name + ": " + name + " and " + tasks.front().first +
+    hashes.push_back(one->hash());
+    if (hashes.back() != hashes.front()) {
+      throw std::runtime_error(regime + ": " + name + " and " + all.front().first +
                                " give different bits");
     }
-    competition.enter(name, [p = one.get()] { p->run(); });
   }
-  for (int i = 0; i < 3; ++i) competition.run();  // ratios near 1 need more rounds than a table
-  const auto speed = [&](const std::string& of, const std::string& over) {
+}
+
+/// Ratios of one regime: of three heats, each with data in another place, the median.
+ratio_row measure(const regime& r, const settings& o, const std::vector<loaded>& builds) {
+  using names = std::pair<std::string, std::string>;
+  const names columns[] = {{"GCC portable", "GCC native"},
+                           {"Clang portable", "Clang native"},
+                           {"Clang portable", "GCC portable"},
+                           {"again", ""}};
+  std::vector<double> ratios[std::size(columns)];
+  for (const std::size_t heat : {0u, 2u, 3u}) {
+    const tasks all = start_all(r.what, builds, heat);
+    require_same(r.name, all);
+    race competition(o, r.what.cold);
+    for (const auto& [name, one] : all) competition.enter(name, [p = one.get()] { p->run(); });
+    competition.run();
     const auto there = [&](const std::string& name) {
-      return std::any_of(tasks.begin(), tasks.end(), [&](auto& t) { return t.first == name; });
+      return std::any_of(all.begin(), all.end(), [&](auto& t) { return t.first == name; });
     };
-    return there(of) && there(over) ? competition.ratio(over, of) : std::nan("");
-  };
-  return {r.name,
-          {speed("GCC portable", "GCC native"), speed("Clang portable", "Clang native"),
-           speed("Clang portable", "GCC portable"), speed("again", tasks.front().first)}};
+    const std::string first = there("GCC portable") ? "GCC portable" : "Clang portable";
+    for (std::size_t c = 0; c < std::size(columns); ++c) {
+      const std::string over = columns[c].second.empty() ? first : columns[c].second;
+      if (there(columns[c].first) && there(over)) {
+        ratios[c].push_back(competition.ratio(over, columns[c].first));
+      }
+    }
+  }
+  ratio_row row{r.name, {}};
+  for (const auto& heats : ratios) {
+    row.ratios.push_back(heats.empty() ? std::nan("") : median(heats));
+  }
+  return row;
 }
 
 template <class Write>
@@ -139,9 +172,10 @@ void write_file(const std::string& path, const build_ratios& found, Write write)
 
 int main(int argc, char** argv) try {
   settings o;
-  std::string json, markdown;
+  std::string json, markdown, only;
   CLI::App app("The same regimes, compiled by GCC and Clang, portable and with -march=native");
   app.add_flag("--quick", o.quick, "fewer rounds");
+  app.add_option("--only", only, "only regimes whose name contains this text");
   app.add_option("--json", json, "write the ratios to this file");
   app.add_option("--markdown", markdown, "write the table to this file");
   CLI11_PARSE(app, argc, argv);
@@ -154,13 +188,15 @@ int main(int argc, char** argv) try {
   found.columns = {{"portable/native, GCC", 0.97, none},
                    {"portable/native, Clang", 0.97, none},
                    {"Clang/GCC, portable", 0.95, 1.05},
-                   {"GCC/itself", 0, none}};
+                   {"one build/itself", 0, none}};
   row_memory small(21), large(21'000);
   std::vector<regime> regimes;
   add_products(regimes);
   add_row_loops(regimes, small, "64 KB", false);
   add_row_loops(regimes, large, "64 MB", true);
-  for (const regime& r : regimes) found.rows.push_back(measure(r, o, builds));
+  for (const regime& r : regimes) {
+    if (r.name.find(only) != std::string::npos) found.rows.push_back(measure(r, o, builds));
+  }
 
   write_table(std::cout, found);
   write_file(markdown, found, [](auto& out, auto& all) { write_markdown(out, all); });
