@@ -2,9 +2,12 @@
 # From a bare Debian 12 machine to the table of regimes, floor and goal beside what was measured:
 #
 #   bench/run.sh [--quick] [--json FILE] [--markdown FILE]
+#   bench/run.sh --builds [--quick] [--json FILE] [--markdown FILE]
 #
 # Builds zp-regimes (Release) and runs it. Other libraries join where they are installed; as root or
 # with sudo, oneDNN and OpenBLAS are installed when Debian has them. --quick takes under three minutes.
+# --builds instead compares the library compiled by GCC and Clang, portable and with -march=native, in
+# one process (zp-builds); that takes under three minutes once the four are compiled.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
@@ -13,6 +16,13 @@ if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
 fi
 . cmake/bootstrap.sh
 zp_require "${zp_build_packages[@]}" libbenchmark-dev:/usr/include/benchmark/benchmark.h
+if [ "${1:-}" = --builds ]; then
+  shift
+  (zp_require clang-14:clang++-14) || say "going on without Clang"
+  zp_configure release BENCH
+  zp_build release zp-builds
+  exec build/release/bin/zp-builds "$@"
+fi
 (zp_require libdnnl-dev:/usr/include/oneapi/dnnl/dnnl.hpp) || say "going on without oneDNN"
 (zp_require libopenblas-dev:/usr/include/x86_64-linux-gnu/cblas-openblas.h) ||
   say "going on without OpenBLAS"

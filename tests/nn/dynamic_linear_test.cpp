@@ -120,6 +120,36 @@ TEST_CASE("dynamic_linear is exact at the corners of int8") {
   }
 }
 
+TEST_CASE("7-bit activations bring any int8 weights a certificate, and the same integers") {
+  const auto seed = test::seed(14);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  for (const auto* kernel : zp::kernels::all()) {
+    if (!zp::kernels::runs_here(*kernel) || kernel->if_certified == nullptr) continue;
+    for (const shape& s : shapes) {
+      const matrix x = test::normal_matrix(g, s.m, s.in, 3);
+      matrix w = test::normal_matrix(g, s.out, s.in);
+      std::fill(w.values.begin(), w.values.begin() + static_cast<std::ptrdiff_t>(s.in), -1.0f);
+      for (const zp::scheme& weights : {zp::symmetric, zp::symmetric_full, zp::affine}) {
+        for (const zp::scheme& activations :
+             {zp::symmetric, zp::symmetric_full, zp::affine, zp::symmetric.as_unsigned(),
+              zp::affine.as_unsigned()}) {
+          zp::dynamic_linear_options o;
+          o.kernel = kernel, o.weights = weights, o.activations = activations.with_bits(7);
+          const zp::dynamic_linear narrow(zp::linear_weight{w.view()}, {}, o);
+          CAPTURE(kernel->name, s.m, s.in, s.out, weights.qmin(), o.activations.qmin(),
+                  o.activations.qmax());
+          REQUIRE(&narrow.kernel() == kernel->if_certified);
+          REQUIRE(test::same_bits(test::apply(narrow, x), expected(x, w, {}, o, false)));
+          o.activations = activations;
+          const zp::dynamic_linear wide(zp::linear_weight{w.view()}, {}, o);
+          if (s.in > 1) REQUIRE(&wide.kernel() == kernel);
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("per token a row does not depend on its batch mates, per tensor it does") {
   const auto seed = test::seed(13);
   INFO(test::seed_text(seed));

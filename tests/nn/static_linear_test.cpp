@@ -40,6 +40,7 @@ const zp::scheme schemes[] = {zp::symmetric,
                               zp::affine,
                               zp::affine.as_unsigned(),
                               zp::symmetric.as_unsigned(),
+                              zp::symmetric.with_bits(7),
                               zp::affine.with_bits(4)};
 
 }  // namespace

@@ -12,7 +12,7 @@ namespace zeropoint::inline ZP_BASELINE {
 
 struct dynamic_linear_options {
   activation_granularity tokens = per_token;
-  scheme activations = symmetric;
+  scheme activations = symmetric;  ///< with_bits(7): faster on AVX2 without VNNI (docs/kernels.md)
   weight_granularity granularity = per_output_channel;  ///< or per_tensor; not per_group
   scheme weights = symmetric;
   const kernels::kernel* kernel = &kernels::best();

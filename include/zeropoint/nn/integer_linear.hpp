@@ -9,6 +9,8 @@
 #include <zeropoint/nn/simulation.hpp>
 #include <zeropoint/nn/weight.hpp>
 
+#include <optional>
+
 namespace zeropoint::inline ZP_BASELINE {
 
 /// What layers of integer activations share: the scheme of the activations, the counts of what they
@@ -74,8 +76,9 @@ class integer_linear : public integer_activations {
   integer_linear(const quantized_weight& w, std::span<const float> bias, const scheme& activations,
                  const kernels::kernel& kernel)
       : integer_activations(w, bias, activations),
-        weights_(w.out(), w.in(), kernel,
-                 [&](std::size_t j, std::size_t k) { return w.code(j, k); }),
+        weights_(
+            w.out(), w.in(), kernel, [&](std::size_t j, std::size_t k) { return w.code(j, k); },
+            declared_codes(activations, kernel)),
         scales_(w.scales().begin(), w.scales().end()),
         zero_points_(w.zero_points().begin(), w.zero_points().end()) {
     ZP_REQUIRE(!w.is_grouped(),
@@ -120,6 +123,15 @@ class integer_linear : public integer_activations {
   }
 
  private:
+  /// What packing may rely on. With 7 bits or fewer all of int8 has a certificate: 127 * 256 fits 16
+  /// bits (gemm/overflow_certificate.hpp). Eight bits would win 254 for 255, which nothing needs.
+  [[nodiscard]] static std::optional<code_range> declared_codes(const scheme& activations,
+                                                                const kernels::kernel& kernel) {
+    if (activations.bits == 8 || (!kernel.needs_certificate && kernel.if_certified == nullptr)) {
+      return {};
+    }
+    return code_range{activations.qmin(), activations.qmax()};
+  }
   [[nodiscard]] dequantization dequantized(std::span<const float> row_scales,
                                            std::span<const std::int32_t> row_zero_points) const {
     return {.row_scales = row_scales,
@@ -135,7 +147,7 @@ class integer_linear : public integer_activations {
                               const Executor& ex, Product&& product) const {
     const scheme& s = activations();
     if (!s.is_signed) return quantized<std::uint8_t>(x, block, s, fixed, ex, product);
-    if (!s.is_symmetric() || kernel().a != kernels::operand::u8) {
+    if (!s.is_symmetric() || kernel().a != kernels::operand::u8 || weights_.activations()) {
       return quantized<std::int8_t>(x, block, s, fixed, ex, product);
     }
     const scheme twin = s.as_unsigned();
