@@ -80,7 +80,8 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
   /// acc = -zero * sum of the row over the group.
   ZP_ISA ZP_ALWAYS_INLINE static void start_row(lanes (&acc)[vectors], std::int32_t minus_sum,
                                                 const std::uint8_t* zeros) {
-    const __m512i sum = _mm512_set1_epi32(minus_sum);
+    __m512i sum = _mm512_set1_epi32(minus_sum);
+    ZP_ROUNDED(sum);  // Clang 14 would shift before it broadcasts: three instructions, not two
     if constexpr (Zeros) {
       ((acc[V] = reinterpret_cast<lanes>(_mm512_mullo_epi32(
             sum, _mm512_cvtepu8_epi32(
