@@ -69,15 +69,15 @@ struct model_config {
 /// In bytes; real ones have a few thousand.
 inline constexpr std::uint64_t largest_config = 1 << 24;
 
-/// The ends of a text that generation_config.json in `folder` names are taken in place of config.json's, as by
-/// transformers' generate(); without such a file or without its eos_token_id nothing changes. Throws input_error
-/// for one that is not JSON, or for a token that the vocabulary does not have.
+/// The ends of a text that generation_config.json in `folder` names are taken in place of
+/// config.json's, as by transformers' generate(); without such a file or without its eos_token_id
+/// nothing changes. Throws input_error for one that is not JSON, or for a token that the vocabulary
+/// does not have.
 void read_generation_config(const std::filesystem::path& folder, model_config& c);
 
-/// Reads and checks `path`, a config.json, a folder that holds one (and perhaps generation_config.json), or a
-/// .gguf file. An architecture
-/// other than these, scaled rotary positions, a quantized checkpoint, a missing size or a value out
-/// of range is an input_error.
+/// Reads and checks `path`, a config.json, a folder that holds one (and perhaps
+/// generation_config.json), or a .gguf file. An architecture other than these, scaled rotary
+/// positions, a quantized checkpoint, a missing size or a value out of range is an input_error.
 [[nodiscard]] model_config load_config(const std::filesystem::path& path);
 
 /// The same from text; `file` is for messages.

@@ -1,5 +1,6 @@
-// Tokens are in the byte alphabet of pre_tokens.hpp, those of SentencePiece have U+2581 for a space; those
-// of type control and user-defined are added tokens, as plain text, and so is SentencePiece's unknown one.
+// Tokens are in the byte alphabet of pre_tokens.hpp, those of SentencePiece have U+2581 for a
+// space; those of type control and user-defined are added tokens, as plain text, and so is
+// SentencePiece's unknown one.
 #include <lab/io/gguf_metadata.hpp>
 #include <lab/io/tokenizer_gguf.hpp>
 #include <lab/io/tokenizer_scores.hpp>

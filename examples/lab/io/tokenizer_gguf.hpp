@@ -1,4 +1,5 @@
-// A tokenizer from the metadata of a GGUF file, tokenizer.ggml.*: tokens, token_type, add_bos_token, bos_token_id, and
+// A tokenizer from the metadata of a GGUF file, tokenizer.ggml.*: tokens, token_type,
+// add_bos_token, bos_token_id, and
 //
 //   model "gpt2"    byte-level BPE: merges, pre ("gpt-2" or "smollm")
 //   model "llama"   the BPE of SentencePiece: scores (tokenizer_scores.hpp), <0x00> .. <0xFF>
@@ -24,10 +25,10 @@ enum type : std::int32_t {
 
 [[nodiscard]] tokenizer_data gguf_tokenizer(const gguf_file& file);
 
-/// The inverse, for an embedding of `rows` tokens: ids without a token become unused ones, as llama.cpp's
-/// converter has it. Throws input_error for a tokenizer that these keys would change: more tokens than
-/// rows, ignore_merges, added tokens that trim, bytes that become the unknown token, merges of SentencePiece
-/// that no scores give.
+/// The inverse, for an embedding of `rows` tokens: ids without a token become unused ones, as
+/// llama.cpp's converter has it. Throws input_error for a tokenizer that these keys would change:
+/// more tokens than rows, ignore_merges, added tokens that trim, bytes that become the unknown
+/// token, merges of SentencePiece that no scores give.
 [[nodiscard]] gguf_entries gguf_tokenizer_entries(const tokenizer_data& data, std::size_t rows);
 
 }  // namespace lab

@@ -1,5 +1,6 @@
-// Tokens go back into the byte alphabet, or get their U+2581 back; added ones are plain text of type control.
-// A token of SentencePiece has its rank as score: the place of its merges among those of all tokens.
+// Tokens go back into the byte alphabet, or get their U+2581 back; added ones are plain text of
+// type control. A token of SentencePiece has its rank as score: the place of its merges among those
+// of all tokens.
 #include <lab/io/gguf_writer.hpp>
 #include <lab/io/pre_tokens.hpp>
 #include <lab/io/tokenizer_gguf.hpp>

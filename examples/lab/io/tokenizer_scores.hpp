@@ -1,7 +1,8 @@
-// SentencePiece keeps no merges but a score for every token: of all neighbours that are a token together, those
-// whose token has the highest score are joined. As merges, in the order of their ranks:
+// SentencePiece keeps no merges but a score for every token: of all neighbours that are a token
+// together, those whose token has the highest score are joined. As merges, in the order of their
+// ranks:
 //
-//   " t" -1, "he" -2, " the" -3   ->   (" ", "t") (h, e) (" t", "he") (" th", "e") where " th" is a token
+//   " t" -1, "he" -2, " the" -3   ->   (" ", "t") ("h", "e") (" t", "he")
 #pragma once
 
 #include <span>
@@ -16,12 +17,13 @@ struct scored_token {
   float score = 0;
 };
 
-/// The longest token that merges_by_score() should be given, in bytes: it tries every cut. Llama's longest has 48.
+/// The longest token that merges_by_score() should be given, in bytes: it tries every cut. Llama's
+/// longest has 48.
 inline constexpr std::size_t longest_scored_token = 256;
 
-/// Every way to make a token of two others, the highest score first, then in the order of the tokens. Where two ways
-/// to the same token overlap in a text, SentencePiece takes the left one, a list of merges the one with the shorter
-/// left part.
+/// Every way to make a token of two others, the highest score first, then in the order of the
+/// tokens. Where two ways to the same token overlap in a text, SentencePiece takes the left one, a
+/// list of merges the one with the shorter left part.
 [[nodiscard]] std::vector<std::pair<std::string, std::string>> merges_by_score(
     std::span<const scored_token> tokens);
 

@@ -1,5 +1,5 @@
-// From a folder with config.json and model.safetensors (or shards), or a .gguf file, to a transformer in
-// float32.
+// From a folder with config.json and model.safetensors (or shards), or a .gguf file, to a
+// transformer in float32.
 #pragma once
 
 #include <lab/io/safetensors.hpp>
@@ -10,14 +10,16 @@
 
 namespace lab {
 
-/// Loads a GPT-2, OPT or Llama checkpoint, or by load_gguf.hpp what is_gguf(). Tensor names may carry
-/// any of the usual prefixes (transformer., model.decoder., decoder., model., none); GPT-2's Conv1D
-/// weights [in, out] are transposed; attention-mask buffers and a tied lm_head are ignored. A tensor
-/// that is missing, has another shape than the config says, or holds a NaN or an infinity is an
-/// input_error that names it. Blocks are read by loading_threads(), with progress on the terminal.
+/// Loads a GPT-2, OPT or Llama checkpoint, or by load_gguf.hpp what is_gguf(). Tensor names may
+/// carry any of the usual prefixes (transformer., model.decoder., decoder., model., none); GPT-2's
+/// Conv1D weights [in, out] are transposed; attention-mask buffers and a tied lm_head are ignored.
+/// A tensor that is missing, has another shape than the config says, or holds a NaN or an infinity
+/// is an input_error that names it. Blocks are read by loading_threads(), with progress on the
+/// terminal.
 ///
-/// Everything becomes float32, tensor by tensor and piece by piece: no more than 1.15 times the float32
-/// weights is resident at any time, whatever type the file has (of a float32 file, 1.15 times the file).
+/// Everything becomes float32, tensor by tensor and piece by piece: no more than 1.15 times the
+/// float32 weights is resident at any time, whatever type the file has (of a float32 file, 1.15
+/// times the file).
 [[nodiscard]] transformer load_model(const std::filesystem::path& path);
 
 /// The weights [out, in] of a linear layer, by its name with prefix, of a file that does not hold

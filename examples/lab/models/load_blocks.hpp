@@ -10,8 +10,8 @@
 
 namespace lab {
 
-/// m.blocks[i] = read(i) for every layer of m.config, with progress on the terminal. When several cannot be read,
-/// the complaint is that of the first, on any number of threads.
+/// m.blocks[i] = read(i) for every layer of m.config, with progress on the terminal. When several
+/// cannot be read, the complaint is that of the first, on any number of threads.
 template <class Read>
 void load_blocks(transformer& m, const std::string& path, std::size_t threads, Read&& read) {
   const std::size_t layers = m.config.layers;
