@@ -134,14 +134,15 @@ inline void tile(std::size_t k, const float* x, std::size_t stride, const float*
 ZP_TARGET("avx2")
 inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, const float* zero,
                    float* w) {
-  typedef float lanes __attribute__((vector_size(32), aligned(4), may_alias));
-  const auto *s = reinterpret_cast<const lanes*>(scale), *z = reinterpret_cast<const lanes*>(zero);
-  const lanes scales[] = {s[0], s[1]}, zeros[] = {z[0], z[1]};
-  for (auto* to = reinterpret_cast<lanes*>(w); k != 0; --k, codes += width, to += 2) {
+  typedef float floats __attribute__((vector_size(32), aligned(4), may_alias));
+  const auto *s = reinterpret_cast<const floats*>(scale),
+             *z = reinterpret_cast<const floats*>(zero);
+  const floats scales[] = {s[0], s[1]}, zeros[] = {z[0], z[1]};
+  for (auto* to = reinterpret_cast<floats*>(w); k != 0; --k, codes += width, to += 2) {
 #pragma GCC unroll 2
     for (std::size_t h = 0; h < 2; ++h) {
       const __m128i c = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + h * 8));
-      to[h] = scales[h] * (lanes(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(c))) - zeros[h]);
+      to[h] = scales[h] * (floats(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(c))) - zeros[h]);
     }
   }
 }
@@ -169,11 +170,12 @@ inline void tile(std::size_t k, const float* x, std::size_t stride, const float*
 ZP_TARGET("avx512f")
 inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, const float* zero,
                    float* w) {
-  typedef float lanes __attribute__((vector_size(64), aligned(4), may_alias));
-  const lanes s = *reinterpret_cast<const lanes*>(scale), z = *reinterpret_cast<const lanes*>(zero);
-  for (auto* to = reinterpret_cast<lanes*>(w); k != 0; --k, codes += width, ++to) {
+  typedef float floats __attribute__((vector_size(64), aligned(4), may_alias));
+  const floats s = *reinterpret_cast<const floats*>(scale),
+               z = *reinterpret_cast<const floats*>(zero);
+  for (auto* to = reinterpret_cast<floats*>(w); k != 0; --k, codes += width, ++to) {
     const __m128i c = _mm_loadu_si128(reinterpret_cast<const __m128i*>(codes));
-    *to = s * (lanes(as_floats(c)) - z);
+    *to = s * (floats(as_floats(c)) - z);
   }
 }
 inline constexpr variant table{"avx512", isa::avx512, &expand, &by_tiles<&tile<height>, &tile<1>>,
