@@ -4,9 +4,8 @@
 #pragma once
 
 #include <zeropoint/base/matrix_view.hpp>
+#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/gemm/packed_weights.hpp>
-
-#include <new>
 
 namespace zeropoint::inline ZP_BASELINE {
 namespace detail {
@@ -14,26 +13,6 @@ namespace detail {
 /// Packed weights beyond this do not stay in the second-level cache, of 1 MB or more in current cores,
 /// and are fetched ahead.
 inline constexpr std::size_t second_level = 768 * 1024;
-
-/// Uninitialised bytes, 64-byte aligned; small ones live inside the object.
-class scratch {
- public:
-  explicit scratch(std::size_t bytes) {
-    if (bytes > sizeof inside_) {
-      heap_ = static_cast<std::byte*>(::operator new (bytes, std::align_val_t{64}));
-    }
-  }
-  scratch(const scratch&) = delete;
-  scratch& operator=(const scratch&) = delete;
-  ~scratch() {
-    if (heap_ != nullptr) ::operator delete (heap_, std::align_val_t{64});
-  }
-  [[nodiscard]] std::byte* data() noexcept { return heap_ != nullptr ? heap_ : inside_; }
-
- private:
-  alignas(64) std::byte inside_[8192];
-  std::byte* heap_ = nullptr;
-};
 
 /// Where the rows of one multiplication are and how many are handled at a time.
 struct row_plan {

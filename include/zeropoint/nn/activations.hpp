@@ -7,6 +7,7 @@
 // blocks of 64 values, that were clipped are looked at twice.
 #pragma once
 
+#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/math/quantize.hpp>
 
 #include <mutex>
@@ -114,12 +115,14 @@ class shared_counts {
 /// Codes of x and their params; one per row or one for all.
 template <class T>
 struct activation_codes {
-  aligned_buffer<T> codes;                ///< [m, in]
+  scratch bytes;                          ///< of the codes
+  matrix_view<T> codes;                   ///< [m, in]
   std::vector<float> scales;              ///< 1 or m
   std::vector<std::int32_t> zero_points;  ///< none, 1 or m
 
   activation_codes(matrix_view<const float> x, std::size_t blocks, const scheme& s)
-      : codes(x.size()),
+      : bytes(x.size()),
+        codes(reinterpret_cast<T*>(bytes.data()), x.rows(), x.cols()),
         scales(blocks, 1.0f),
         zero_points(s.is_symmetric() && s.middle() == 0 ? 0 : blocks, s.middle()) {}
 
@@ -129,8 +132,7 @@ struct activation_codes {
                          const Executor& ex) {
     std::vector<activation_counts> parts(scales.size());
     const params_view table{block, s, scales, zero_points};
-    const matrix_view<T> into(codes.data(), x.rows(), x.cols());
-    quantize_blocks<Fit, activation_counter>(x, table, into, std::span<activation_counts>(parts),
+    quantize_blocks<Fit, activation_counter>(x, table, codes, std::span<activation_counts>(parts),
                                              ex, rounding<>{});
     activation_counts all;
     for (const activation_counts& part : parts) all.merge(part);

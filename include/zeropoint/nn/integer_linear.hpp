@@ -171,7 +171,7 @@ class integer_linear : public integer_activations {
     count(counts);
     const std::span<const std::int32_t> zeros = q.zero_points;
     const bool one_zero = s.is_symmetric() && !zeros.empty();
-    product(matrix_view<const T>(q.codes.data(), x.rows(), x.cols()),
+    product(matrix_view<const T>(q.codes),
             dequantized(q.scales, one_zero ? zeros.first(1) : zeros));
     return counts;
   }
