@@ -1,10 +1,12 @@
-// Memory for the length of a call, where zeroing it would be seen.
+// Memory for the length of a call, where zeroing it or asking the heap for it would be seen.
 #pragma once
 
 #include <zeropoint/base/platform.hpp>
 
 #include <cstddef>
 #include <new>
+#include <span>
+#include <type_traits>
 
 namespace zeropoint::inline ZP_BASELINE {
 namespace detail {
@@ -27,6 +29,33 @@ class scratch {
  private:
   alignas(64) std::byte inside_[8192];
   std::byte* heap_ = nullptr;
+};
+
+/// `size` copies of a value, without an allocation up to `Inside` of them: the params of a few rows.
+template <class T, std::size_t Inside>
+class scratch_array {
+  static_assert(std::is_trivially_destructible_v<T>);
+
+ public:
+  explicit scratch_array(std::size_t size, const T& value = {}) : size_(size) {
+    if (size > Inside) data_ = heap_ = new T[size];
+    fill(value);
+  }
+  scratch_array(const scratch_array&) = delete;
+  scratch_array& operator=(const scratch_array&) = delete;
+  ~scratch_array() { delete[] heap_; }
+
+  void fill(const T& value) noexcept {
+    for (T& x : span()) x = value;
+  }
+  [[nodiscard]] std::span<T> span() noexcept { return {data_, size_}; }
+  [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] bool empty() const noexcept { return size_ == 0; }
+
+ private:
+  T inside_[Inside];
+  T *heap_ = nullptr, *data_ = inside_;
+  std::size_t size_;
 };
 
 }  // namespace detail

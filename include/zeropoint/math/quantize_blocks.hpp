@@ -7,6 +7,7 @@
 #pragma once
 
 #include <zeropoint/base/executor.hpp>
+#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/math/quantized_matrix.hpp>
 
 #include <memory>
@@ -132,7 +133,7 @@ void quantize_column_blocks(matrix_view<const float> x, const params_view& table
 template <class Accumulator, class Rounding, class T, class Executor, class Result>
 void quantize_rows(matrix_view<const float> x, const quantizer<Rounding>& q, matrix_view<T> codes,
                    std::span<Result> results, const Executor& ex) {
-  std::vector<Result> of_row(results.empty() ? 0 : x.rows());
+  scratch_array<Result, 4> of_row(results.empty() ? 0 : x.rows());
   // Counts add up to the same in any pieces: rows without gaps are one run.
   const bool one_run = !std::is_same_v<Accumulator, statistics_accumulator> &&
                        x.stride() == x.cols() && codes.stride() == x.cols();
@@ -141,10 +142,10 @@ void quantize_rows(matrix_view<const float> x, const quantizer<Rounding>& q, mat
     for (std::size_t i = first; i < first + count; i += step) {
       Accumulator damage;
       elementwise::quantize_row(x.row(i).data(), step * x.cols(), q, codes.row(i).data(), damage);
-      if (!of_row.empty()) of_row[i] = damage.result();
+      if (!of_row.empty()) of_row.span()[i] = damage.result();
     }
   });
-  for (const Result& part : of_row) results[0].merge(part);
+  for (const Result& part : of_row.span()) results[0].merge(part);
 }
 
 /// The range of a whole matrix; the executor sees at most 64 tasks.

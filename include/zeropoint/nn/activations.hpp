@@ -115,10 +115,11 @@ class shared_counts {
 /// Codes of x and their params; one per row or one for all.
 template <class T>
 struct activation_codes {
-  scratch bytes;                          ///< of the codes
-  matrix_view<T> codes;                   ///< [m, in]
-  std::vector<float> scales;              ///< 1 or m
-  std::vector<std::int32_t> zero_points;  ///< none, 1 or m
+  static constexpr std::size_t few = 16;         ///< blocks that cost no allocation
+  scratch bytes;                                 ///< of the codes
+  matrix_view<T> codes;                          ///< [m, in]
+  scratch_array<float, few> scales;              ///< 1 or m
+  scratch_array<std::int32_t, few> zero_points;  ///< none, 1 or m
 
   activation_codes(matrix_view<const float> x, std::size_t blocks, const scheme& s)
       : bytes(x.size()),
@@ -130,12 +131,11 @@ struct activation_codes {
   template <bool Fit, class Executor>
   activation_counts fill(matrix_view<const float> x, block_shape block, const scheme& s,
                          const Executor& ex) {
-    std::vector<activation_counts> parts(scales.size());
-    const params_view table{block, s, scales, zero_points};
-    quantize_blocks<Fit, activation_counter>(x, table, codes, std::span<activation_counts>(parts),
-                                             ex, rounding<>{});
+    scratch_array<activation_counts, few> parts(scales.size());
+    const params_view table{block, s, scales.span(), zero_points.span()};
+    quantize_blocks<Fit, activation_counter>(x, table, codes, parts.span(), ex, rounding<>{});
     activation_counts all;
-    for (const activation_counts& part : parts) all.merge(part);
+    for (const activation_counts& part : parts.span()) all.merge(part);
     return all;
   }
 };

@@ -51,8 +51,8 @@ class int4_linear : public integer_activations {
     if (y.empty()) return;
     detail::activation_codes<std::int8_t> q(x, x.rows(), activations());
     count(q.template fill<true>(x, blocks_of(x, per_token), activations(), ex));
-    gemm(matrix_view<const std::int8_t>(q.codes), weights_, int4_dequantization{q.scales, bias()},
-         y, ex);
+    gemm(matrix_view<const std::int8_t>(q.codes), weights_,
+         int4_dequantization{q.scales.span(), bias()}, y, ex);
   }
 
   /// The twin (simulation.hpp).

@@ -162,17 +162,17 @@ class integer_linear : public integer_activations {
     detail::activation_codes<T> q(x, blocks, s);
     activation_counts counts;
     if (fixed != nullptr) {
-      q.scales.assign(blocks, fixed->scale);
-      if (!q.zero_points.empty()) q.zero_points.assign(blocks, fixed->zero_point);
+      q.scales.fill(fixed->scale);
+      q.zero_points.fill(fixed->zero_point);
       counts = q.template fill<false>(x, block, s, ex);
     } else {
       counts = q.template fill<true>(x, block, s, ex);
     }
     count(counts);
-    const std::span<const std::int32_t> zeros = q.zero_points;
+    const std::span<const std::int32_t> zeros = q.zero_points.span();
     const bool one_zero = s.is_symmetric() && !zeros.empty();
     product(matrix_view<const T>(q.codes),
-            dequantized(q.scales, one_zero ? zeros.first(1) : zeros));
+            dequantized(q.scales.span(), one_zero ? zeros.first(1) : zeros));
     return counts;
   }
 
