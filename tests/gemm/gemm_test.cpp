@@ -70,10 +70,15 @@ TEST_CASE("gemm multiplies all 65,536 pairs of int8 exactly, four to a sum") {
   }
 }
 
-TEST_CASE("gemm handles a GPT-2 layer and long primes") {
+TEST_CASE("gemm handles a GPT-2 layer, long primes, and panels that are fetched ahead") {
   test::generator g(3);
-  for (const auto& [m, k, n] :
-       {std::array<std::size_t, 3>{5, 768, 2304}, {3, 3072, 101}, {2, 769, 257}, {1, 4099, 13}}) {
+  for (const auto& [m, k, n] : {std::array<std::size_t, 3>{5, 768, 2304},
+                                {3, 3072, 101},
+                                {2, 769, 257},
+                                {1, 4099, 13},
+                                {1, 768, 2304},
+                                {40, 768, 1100},
+                                {1, 8704, 129}}) {
     const test::codes<std::int8_t> a(m, k, test::pattern::random, g);
     const test::codes<std::int8_t> w(n, k, test::pattern::random, g);
     for (const auto* kernel : test::kernels_here()) {

@@ -63,8 +63,9 @@ inline void check_panel(const zk::kernel& kernel, const zk::panel_format& format
   job.start = start.data(), job.stride = stride;
   if (terms) job.term[0] = {row.data(), column.data()}, job.term[1] = {row.data(), start.data()};
   job.c = c.data();
+  job.next = b.data();  // what a kernel fetches ahead changes nothing
   format.multiply(job);
-  job.c = nullptr, job.y = y.data();
+  job.c = nullptr, job.y = y.data(), job.next = nullptr;
   job.row_scale = row_scale.data(), job.row_scale_step = 1;
   job.column_scale = column_scale.data(), job.bias = bias.data();
   format.multiply(job);

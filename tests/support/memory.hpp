@@ -1,19 +1,21 @@
 // What a test of memory has to know of its allocator.
 #pragma once
 
-namespace test {
-
-/// The sanitizers keep what is freed for a while, to catch its use.
+/// 1 under the sanitizers, which have an allocator of their own and keep what is freed for a while, to
+/// catch its use.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-inline constexpr bool allocator_keeps_memory = true;
+#define ZP_TEST_ALLOCATOR_KEEPS_MEMORY 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-inline constexpr bool allocator_keeps_memory = true;
-#else
-inline constexpr bool allocator_keeps_memory = false;
+#define ZP_TEST_ALLOCATOR_KEEPS_MEMORY 1
 #endif
-#else
-inline constexpr bool allocator_keeps_memory = false;
 #endif
+#ifndef ZP_TEST_ALLOCATOR_KEEPS_MEMORY
+#define ZP_TEST_ALLOCATOR_KEEPS_MEMORY 0
+#endif
+
+namespace test {
+
+inline constexpr bool allocator_keeps_memory = ZP_TEST_ALLOCATOR_KEEPS_MEMORY != 0;
 
 }  // namespace test

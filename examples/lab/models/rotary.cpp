@@ -3,7 +3,6 @@
 #include <zeropoint/base/error.hpp>
 
 #include <cmath>
-#include <vector>
 
 namespace lab {
 
@@ -13,14 +12,11 @@ void rotary_table(const model_config& c, std::size_t first, matrix_view<float> t
   const std::size_t pairs = c.head_width / 2;
   ZP_REQUIRE(table.cols() == 2 * pairs, "rotary_table: ", table.cols(), " columns, expected ",
              2 * pairs);
-  std::vector<float> frequencies(pairs);
   for (std::size_t j = 0; j < pairs; ++j) {
     const double power = static_cast<double>(2 * j) / static_cast<double>(c.head_width);
-    frequencies[j] = 1.0f / static_cast<float>(std::pow(c.rope_theta, power));
-  }
-  for (std::size_t t = 0; t < table.rows(); ++t) {
-    for (std::size_t j = 0; j < pairs; ++j) {
-      const float angle = static_cast<float>(first + t) * frequencies[j];
+    const float frequency = 1.0f / static_cast<float>(std::pow(c.rope_theta, power));
+    for (std::size_t t = 0; t < table.rows(); ++t) {
+      const float angle = static_cast<float>(first + t) * frequency;
       table(t, j) = std::cos(angle);
       table(t, pairs + j) = std::sin(angle);
     }

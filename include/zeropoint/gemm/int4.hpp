@@ -201,7 +201,8 @@ struct int4_product {
     job.minus_sums = minus_sums + at * w.groups();
     job.b = w.panel(p);
     const bool more = first + at + count < a.rows(), last = p + 1 == w.panels();
-    if (w.bytes() > second_level / (a.rows() == 1 ? 4 : 1) && (more || !last)) job.next = w.panel(last ? 0 : p + 1);
+    const std::size_t kept = a.rows() == 1 ? second_level_of_a_row : second_level;
+    if (w.bytes() > kept && (more || !last)) job.next = w.panel(last ? 0 : p + 1);
     job.y = y.data() + (first + at) * y.stride() + column, job.stride = y.stride();
     job.row_scale_step = d.row_scales.size() > 1 ? 1 : 0;
     job.row_scale = d.row_scales.data() + (first + at) * job.row_scale_step;

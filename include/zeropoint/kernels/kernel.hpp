@@ -61,8 +61,9 @@ struct panel_job {
   const void* a = nullptr;   ///< row i starts at a + i * a_stride bytes
   std::size_t a_stride = 0;  ///< in bytes
   const std::int8_t* b = nullptr;
-  /// The panel that will be asked for next, for the kernel to fetch meanwhile if it likes; null when
-  /// the weights fit the second-level cache. Only ever prefetched, never read.
+  /// The panel that will be asked for next, for the kernel to fetch meanwhile if it likes. Null behind
+  /// the last one, and when the weights stay in the second-level cache anyway (gemm/rows.hpp). Only
+  /// ever prefetched, never read.
   const std::int8_t* next = nullptr;
   const std::int32_t* start = nullptr;
   rank_one term[2];

@@ -122,7 +122,7 @@ struct activation_codes {
   scratch_array<std::int32_t, few> zero_points;  ///< none, 1 or m
 
   activation_codes(matrix_view<const float> x, std::size_t blocks, const scheme& s)
-      : bytes(x.size()),
+      : bytes(x.size() * sizeof(T)),
         codes(reinterpret_cast<T*>(bytes.data()), x.rows(), x.cols()),
         scales(blocks, 1.0f),
         zero_points(s.is_symmetric() && s.middle() == 0 ? 0 : blocks, s.middle()) {}
