@@ -118,11 +118,14 @@ class integer_linear : public integer_activations {
     });
     return counts;
   }
-  /// y [m, out] from codes [m, in] of p.
+  /// y [m, out] from codes [m, in] of p. A grid of fewer than 8 bits is checked with every kernel,
+  /// though few rely on it: what is refused does not depend on the machine.
   template <code8 Q, executor Executor>
   void multiply(matrix_view<const Q> codes, const params& p, matrix_view<float> y,
                 const Executor& ex) const {
-    gemm(codes, weights_, dequantized({&p.scale, 1}, {&p.zero_point, 1}), y, ex);
+    if (activations().bits < 8) detail::require_within(codes, {p.qmin, p.qmax});
+    detail::multiply(codes, weights_, dequantized({&p.scale, 1}, {&p.zero_point, 1}), y, ex,
+                     nullptr, detail::codes_from::layer);
   }
 
  private:
