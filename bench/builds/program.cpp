@@ -9,7 +9,9 @@
 #include <dlfcn.h>
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 #include <limits>
+#include <random>
 
 #include "../race.hpp"
 #include "build.hpp"
@@ -29,6 +31,22 @@ struct regime {
   job what;
 };
 
+/// The build in this file, or null with the reason in `why`.
+const build* load(const std::string& file, std::string& why) {
+  if (!std::filesystem::exists(file)) {
+    why = "the compiler is missing or does not know -march=native";
+    return nullptr;
+  }
+  void* const handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* const start = handle == nullptr ? nullptr : dlsym(handle, "zp_build");
+  if (start == nullptr) {
+    const char* const error = dlerror();
+    why = error != nullptr ? error : file + ": zp_build is null";
+    return nullptr;
+  }
+  return reinterpret_cast<decltype(&zp_build)>(start)();
+}
+
 /// The modules that CMake could build (bench/CMakeLists.txt), in the order of the table.
 std::vector<loaded> load_builds(build_ratios& found) {
   std::vector<loaded> builds;
@@ -36,13 +54,13 @@ std::vector<loaded> load_builds(build_ratios& found) {
     for (const char* march : {"portable", "native"}) {
       const std::string name = std::string(compiler) + ' ' + march;
       const std::string file = std::string(ZP_BUILDS) + '/' + compiler + '-' + march + ".so";
-      const build* module = nullptr;
-      if (void* handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL)) {
-        module = reinterpret_cast<decltype(&zp_build)>(dlsym(handle, "zp_build"))();
+      std::string why;
+      const build* const module = load(file, why);
+      if (module != nullptr) {
         found.builds.push_back(name + ": " + module->compiler + ", baseline " + module->baseline +
                                ", kernel " + module->kernel);
       } else {
-        found.skipped.push_back(name + " (the compiler is missing or does not know -march=native)");
+        found.skipped.push_back(name + " (" + why + ')');
       }
       builds.push_back({name, module});
     }
@@ -57,7 +75,10 @@ struct row_memory {
       : values(normal_floats(rows * columns)),
         back(values.size()),
         scales(rows),
-        codes(values.size()) {}
+        codes(values.size()) {
+    std::mt19937_64 g(3);
+    for (auto& code : codes) code = static_cast<std::int8_t>(g() % 255 - 127);
+  }
   std::vector<float> values, back, scales;
   std::vector<std::int8_t> codes;
 };
@@ -115,14 +136,27 @@ tasks start_all(const job& what, const std::vector<loaded>& builds, std::size_t 
   return all;
 }
 
+/// Overwrites what a row loop is about to write with values that none writes: the builds share that
+/// memory, and one that wrote nothing would pass with the output of the one before it.
+void poison(const job& what) {
+  const std::size_t size = what.m * what.k;
+  if (what.what == work::dequantize) {
+    std::fill_n(what.values_again, size, std::numeric_limits<float>::quiet_NaN());
+  } else if (what.what == work::quantize || what.what == work::quantize_rows) {
+    std::fill_n(what.codes, size, std::int8_t{-128});  // outside the symmetric grid
+    std::fill_n(what.scales, what.m, -1.0f);
+  }
+}
+
 /// Runs each once: all must give the same bits.
-void require_same(const std::string& regime, const tasks& all) {
+void require_same(const regime& r, const tasks& all) {
   std::vector<std::uint64_t> hashes;
   for (const auto& [name, one] : all) {
+    poison(r.what);
     one->run();
     hashes.push_back(one->hash());
     if (hashes.back() != hashes.front()) {
-      throw std::runtime_error(regime + ": " + name + " and " + all.front().first +
+      throw std::runtime_error(r.name + ": " + name + " and " + all.front().first +
                                " give different bits");
     }
   }
@@ -138,7 +172,7 @@ ratio_row measure(const regime& r, const settings& o, const std::vector<loaded>&
   std::vector<double> ratios[std::size(columns)];
   for (const std::size_t heat : {0u, 2u, 3u}) {
     const tasks all = start_all(r.what, builds, heat);
-    require_same(r.name, all);
+    require_same(r, all);
     race competition(o, r.what.cold);
     for (const auto& [name, one] : all) competition.enter(name, [p = one.get()] { p->run(); });
     competition.run();
@@ -184,6 +218,7 @@ int main(int argc, char** argv) try {
   found.processor = cpu_name();
   const std::vector<loaded> builds = load_builds(found);
   for (const std::string& one : found.skipped) std::cerr << "skipped " << one << '\n';
+  if (found.builds.empty()) throw std::runtime_error("no build of the library in " ZP_BUILDS);
   const double none = std::numeric_limits<double>::infinity();
   found.columns = {{"portable/native, GCC", 0.97, none},
                    {"portable/native, Clang", 0.97, none},

@@ -204,3 +204,44 @@ TEST_CASE("static layers chained by codes equal static layers chained by floats"
                     zp::error);
   }
 }
+
+namespace {
+
+/// y [9, 17] stays as it was for a code just outside the layer's grid, and is written at its ends.
+/// With 41 inputs and 9 rows the last code lies behind whole vectors and behind whole tiles.
+template <class Q>
+void require_grid(const zp::static_linear& layer) {
+  const zp::params& p = layer.activation_params();
+  std::vector<Q> codes(9 * 41, static_cast<Q>(p.zero_point));
+  const std::vector<float> untouched(9 * 17, 7.0f);
+  for (const std::size_t at : {0u, 41u, 9u * 41 - 1}) {
+    for (const std::int32_t code : {p.qmin - 1, p.qmin, p.qmax, p.qmax + 1}) {
+      if (code < std::numeric_limits<Q>::min()) continue;
+      CAPTURE(at, code);
+      codes[at] = static_cast<Q>(code);
+      std::vector<float> y = untouched;
+      const std::string message = test::error_of([&] {
+        layer.from_codes(zp::matrix_view<const Q>(codes.data(), 9, 41), {y.data(), 9, 17});
+      });
+      const bool outside = code < p.qmin || code > p.qmax;
+      REQUIRE(test::contains(message, "is outside") == outside);
+      REQUIRE((y == untouched) == outside);
+    }
+    codes[at] = static_cast<Q>(p.zero_point);
+  }
+}
+
+}  // namespace
+
+TEST_CASE("static_linear refuses codes outside a grid of fewer than 8 bits with every kernel") {
+  const matrix w(17, 41, 1);
+  for (const zp::scheme& s : {zp::symmetric.with_bits(7), zp::affine.with_bits(4),
+                              zp::affine.with_bits(7).as_unsigned()}) {
+    for (const zp::kernels::kernel* kernel : test::kernels_here()) {
+      CAPTURE(s.qmin(), s.qmax(), kernel->name);
+      const zp::static_linear layer(zp::linear_weight{w.view()}, {}, {-1, 2},
+                                    {.activations = s, .kernel = kernel});
+      s.is_signed ? require_grid<std::int8_t>(layer) : require_grid<std::uint8_t>(layer);
+    }
+  }
+}

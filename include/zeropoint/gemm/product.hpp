@@ -233,12 +233,19 @@ struct product {
   }
 };
 
+/// Who sees to it that the codes lie in the range that the weights were packed for.
+enum class codes_from : std::uint8_t {
+  caller,  ///< anybody: they are checked
+  layer,   ///< its own quantizer or its own check: a scan of them would find nothing
+};
+
 template <class A, class Out, class Executor>
 void multiply(matrix_view<const A> a, const packed_weights& w, const dequantization& d,
-              matrix_view<Out> out, const Executor& ex, const code_writer* writer = nullptr) {
+              matrix_view<Out> out, const Executor& ex, const code_writer* writer = nullptr,
+              codes_from origin = codes_from::caller) {
   require_product(a, w, d, out);
   if (out.empty()) return;
-  if (w.activations()) require_within(a, *w.activations());
+  if (origin == codes_from::caller && w.activations()) require_within(a, *w.activations());
   constexpr bool is_signed = std::is_same_v<A, std::int8_t>;
   product<A, Out> job{a, w, d, out, plan_rows(a.rows(), a.stride(), is_signed, w)};
   scratch copied(job.rows.scratch_bytes());

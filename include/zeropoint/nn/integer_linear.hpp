@@ -100,8 +100,9 @@ class integer_linear : public integer_activations {
                         const params* fixed, const Executor& ex) const {
     require_shapes(x, y);
     if (y.empty()) return {};
-    return quantized(x, block, fixed, ex,
-                     [&](auto codes, const dequantization& d) { gemm(codes, weights_, d, y, ex); });
+    return quantized(x, block, fixed, ex, [&](auto codes, const dequantization& d) {
+      detail::multiply(codes, weights_, d, y, ex, nullptr, detail::codes_from::layer);
+    });
   }
   /// The same with fixed params, and f and the params of the layer that follows behind it.
   template <code8 Q, executor Executor>
@@ -111,15 +112,20 @@ class integer_linear : public integer_activations {
     if (to.empty()) return counts;
     quantized(x, blocks_of(x, per_tensor), &fixed, ex, [&](auto codes, dequantization d) {
       d.activation = f;
-      counts = gemm(codes, weights_, d, next, to, ex);
+      const detail::code_writer writer(detail::row_quantizer<Q>(0, 0, next, rounding<>{}));
+      detail::multiply(codes, weights_, d, to, ex, &writer, detail::codes_from::layer);
+      counts = writer.counts(to.size());
     });
     return counts;
   }
-  /// y [m, out] from codes [m, in] of p.
+  /// y [m, out] from codes [m, in] of p. A grid of fewer than 8 bits is checked with every kernel,
+  /// though few rely on it: what is refused does not depend on the machine.
   template <code8 Q, executor Executor>
   void multiply(matrix_view<const Q> codes, const params& p, matrix_view<float> y,
                 const Executor& ex) const {
-    gemm(codes, weights_, dequantized({&p.scale, 1}, {&p.zero_point, 1}), y, ex);
+    if (activations().bits < 8) detail::require_within(codes, {p.qmin, p.qmax});
+    detail::multiply(codes, weights_, dequantized({&p.scale, 1}, {&p.zero_point, 1}), y, ex,
+                     nullptr, detail::codes_from::layer);
   }
 
  private:

@@ -53,7 +53,7 @@ class static_linear : public integer_linear {
   }
   /// y [m, out] from codes [m, in] of activation_params(), clipped and counted by whoever made them.
   /// Throws `error` for shapes that do not match, where Q is not the type of those codes, and where
-  /// a code lies outside a grid of fewer than 8 bits that the kernel relies on.
+  /// a code lies outside a grid of fewer than 8 bits; y is as it was then.
   template <code8 Q, executor Executor = serial>
   void from_codes(matrix_view<const Q> codes, matrix_view<float> y, const Executor& ex = {}) const {
     require_columns(codes.cols(), y.cols(), codes.rows(), y.rows());
