@@ -1,5 +1,5 @@
 // A promise about activations: all codes lie within low .. high. Packing may choose a faster kernel
-// on the strength of it (overflow_certificate.hpp), so every multiplication checks it first.
+// on the strength of it (overflow_certificate.hpp), so every multiplication checks it first, unless a layer made the codes itself.
 #pragma once
 
 #include <zeropoint/base/error.hpp>
@@ -56,7 +56,7 @@ void require_within(matrix_view<const A> a, const code_range& range) {
     for (std::size_t k = 0; k < a.cols(); ++k) {
       ZP_REQUIRE(row[k] >= low && row[k] <= high, "gemm: a(", i, ", ", k,
                  ") = ", static_cast<std::int32_t>(row[k]), " is outside ", range.low, " .. ",
-                 range.high, ", the activations that the weights were packed for");
+                 range.high, ", the codes that the weights or the layer allow");
     }
   }
 }
