@@ -251,6 +251,12 @@ TEST_CASE("generation_config.json has the last word on where a text ends") {
   }
   for (const char* wrong : {"", "[]", "{\"eos_token_id\":"})
     CHECK(test::contains(test::rejection([&] { return eos(wrong); }), "generation_config.json"));
+  // A file that cannot be looked at is not one that is missing.
+  const auto file = dir.path() / "generation_config.json";
+  std::filesystem::remove(file);
+  std::filesystem::create_symlink(file, file);
+  CHECK(test::contains(test::rejection([&] { return lab::load_config(dir.path()); }),
+                       "generation_config.json: cannot be opened: "));
 }
 
 TEST_CASE("load_config takes a folder or a file and names what is missing") {

@@ -26,14 +26,6 @@ struct matrix {
   test::guarded<float> memory;
 };
 
-bool fuses(const float_kernels& f) {
-#if defined(__x86_64__)
-  return std::string(f.name) != "baseline";
-#else
-  return std::string(f.name) == "baseline";  // of aarch64
-#endif
-}
-
 /// Element by element in ascending k: a sum per 256, and the sum of those.
 float chain(const float_kernels& f, std::size_t k, const float* a, const float* b,
             std::size_t b_step) {
@@ -41,7 +33,7 @@ float chain(const float_kernels& f, std::size_t k, const float* a, const float* 
   for (std::size_t first = 0; first < k; first += 256) {
     float sum = 0;
     for (std::size_t p = first; p < std::min(k, first + 256); ++p) {
-      if (fuses(f)) {
+      if (f.fused) {
         sum = std::fma(a[p], b[p * b_step], sum);
       } else {
         const volatile float product = a[p] * b[p * b_step];
@@ -201,6 +193,11 @@ TEST_CASE("Products of no rows or no columns write nothing") {
       f->multiply_nt(m, 0, 5, a.memory.data(), 5, b.memory.data(), 5, nullptr, c, 0);
       f->multiply_nn(m, 0, 3, a.memory.data(), 3, b.memory.data(), 0, c, 0);
     }
+  }
+  float* const c = nothing.memory.data();
+  for (const std::size_t threads : {1u, 4u}) {
+    lab::multiply_on(threads, 0, b.memory.data(), nullptr, {a.memory.data(), 3, 5}, {c, 3, 0});
+    lab::multiply_on(threads, 3, b.memory.data(), nullptr, {a.memory.data(), 0, 5}, {c, 0, 3});
   }
 }
 

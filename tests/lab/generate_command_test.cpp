@@ -46,7 +46,9 @@ TEST_CASE("generate stops at each of the tokens that generation_config.json name
   const auto refused = stopped(model, {256, 257});
   CHECK(refused.code == 2);
   CHECK(one_line(refused.err));
-  CHECK(contains(refused.err, "generation_config.json: eos_token_id: has token 257, but"));
+  CHECK(contains(refused.err,
+                 "generation_config.json: eos_token_id: has token 257; expected less than "
+                 "257, the vocabulary of config.json"));
   (void)stopped(model, all);
   REQUIRE(zp_lab({"quantize", "--model", model.path().string(), "--scheme", "w8", "--force", "-o",
                   quantized.path().string()})

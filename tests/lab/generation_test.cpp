@@ -49,31 +49,64 @@ float largest_of(std::span<const float> x) {
   return most;
 }
 
+void require_finite(std::span<const float> x) {
+  for (const float v : x) REQUIRE(std::isfinite(v));
+}
+
+/// From token `first` on.
+bool same_from(std::size_t first, const fixture& f, std::span<const float> x,
+               std::span<const float> y) {
+  const std::size_t begin = first * f.m.config.vocab;
+  return std::ranges::equal(x.subspan(begin), y.subspan(begin));
+}
+
+/// From token `first` on.
+float largest_difference(std::size_t first, const fixture& f, std::span<const float> x,
+                         std::span<const float> y) {
+  REQUIRE(x.size() == y.size());
+  require_finite(x);  // std::max would pass over a NaN
+  require_finite(y);
+  float most = 0;
+  for (std::size_t i = first * f.m.config.vocab; i < x.size(); ++i) {
+    most = std::max(most, std::fabs(x[i] - y[i]));
+  }
+  return most;
+}
+
 }  // namespace
 
-TEST_CASE("Decoding with a cache equals a pass over the whole window") {
+TEST_CASE("Decoding with a cache gives the bits of a pass over the whole window") {
   const std::string name = GENERATE(from_range(std::begin(models), std::end(models)));
+  // A token alone has the bits that it has in a window: a float product is one chain of sums whatever
+  // surrounds it, an integer product is exact, and these scales belong to a token or are fixed.
   const std::string scheme =
-      GENERATE("fp32", "f16", "w8", "w4-g4", "w8a8-dynamic-token", "w8a8-static", "fp32-kv8",
-               "fp32-attn8", "w8-kv8-head8", "w4a8-g32-head4");
+      GENERATE("fp32", "f16", "bf16", "w8", "w4", "w4-g4", "w8a8-dynamic-token", "w8a8-static",
+               "w4a8-g32", "fp32-kv8", "fp32-attn8", "fp32-head8", "fp32-head4", "w8-kv8-head8",
+               "w4a8-g32-head4", "w8a8-dynamic-token-kv8");
   const fixture f(name, scheme);
-  const std::size_t V = f.m.config.vocab;
-  const auto whole = test::logits_of(f.m, f.made, f.ids);
-  // Float sums in another order. Where activations are rounded to int8, a value that lies between two
-  // codes may fall to the other side: that is one step of 1/127 in one channel.
-  const bool rounds = test::contains(scheme, "a8") || test::contains(scheme, "kv8") ||
-                      test::contains(scheme, "attn8");
-  const float tolerance = (rounds ? 2e-2f : 1e-5f) * largest_of(whole);
+  const std::vector<float> whole = test::logits_of(f.m, f.made, f.ids);
+  require_finite(whole);
   for (const std::size_t first : {std::size_t{1}, std::size_t{7}, f.ids.size()}) {
     const auto logits = fed(f, first, 1);
     REQUIRE(logits.size() == whole.size());
-    float worst = 0;
-    for (std::size_t i = (first - 1) * V; i < whole.size(); ++i) {
-      worst = std::max(worst, std::fabs(logits[i] - whole[i]));
-    }
-    INFO(name << " " << scheme << ", " << first << " at first, largest difference " << worst);
-    CHECK(worst <= tolerance);
+    INFO(name << " " << scheme << ", " << first << " at first");
+    CHECK(same_from(first - 1, f, logits, whole));
   }
+}
+
+TEST_CASE("Decoding is near the whole window where a scale is of all tokens of a pass") {
+  // Another scale moves an activation by up to half of its step, 1/127 of the tensor's largest, in
+  // each layer. Measured: 5.4 % of the largest logit (llama_grouped), 3.7 % in the other models.
+  const std::string name = GENERATE(from_range(std::begin(models), std::end(models)));
+  const fixture f(name, "w8a8-dynamic");
+  const auto whole = test::logits_of(f.m, f.made, f.ids);
+  for (const std::size_t first : {std::size_t{1}, std::size_t{7}}) {
+    const auto logits = fed(f, first, 1);
+    const float worst = largest_difference(first - 1, f, logits, whole);
+    INFO(name << ", " << first << " at first, largest difference " << worst);
+    CHECK(worst <= 8e-2f * largest_of(whole));
+  }
+  CHECK(same_from(f.ids.size() - 1, f, fed(f, f.ids.size(), 1), whole));  // one pass, one scale
 }
 
 TEST_CASE("Decoding gives the same bits on any number of threads") {
@@ -94,11 +127,9 @@ TEST_CASE("Smoothed and rotated schemes decode with the form of the model they b
   const fixture f(name, scheme);
   const auto whole = test::logits_of(f.m, f.made, f.ids);
   const auto logits = fed(f, 4, 2);
-  float worst = 0;
-  for (std::size_t i = 3 * f.m.config.vocab; i < whole.size(); ++i) {
-    worst = std::max(worst, std::fabs(logits[i] - whole[i]));
-  }
-  CHECK(worst <= 2e-2f * largest_of(whole));
+  REQUIRE(logits.size() == whole.size());
+  require_finite(whole);
+  CHECK(same_from(3, f, logits, whole));
 }
 
 TEST_CASE("A text beyond the room for it, and a token beyond the vocabulary, are refused") {

@@ -37,14 +37,10 @@ TEST_CASE("Attention over the store is attention over the window, however it is 
       store.advance(rows);
     }
     CHECK(store.tokens() == T);
-    double worst = 0;
-    for (std::size_t i = 0; i < whole.size(); ++i) {
-      worst = std::max(worst, std::fabs(static_cast<double>(mixed[i] - whole[i])));
-    }
-    INFO("kind " << static_cast<int>(kind) << ", pieces of " << piece << ", difference " << worst);
-    // Float products do not see how queries are divided; the probabilities of int8 have steps of
-    // 1/255, one of which may round to the other side.
-    CHECK(worst <= (kind == attention_kind::int8 ? 5e-3 : 0));
+    INFO("kind " << static_cast<int>(kind) << ", pieces of " << piece);
+    // Float products do not see how queries are divided; scales of int8 are of one row and head.
+    CHECK(std::ranges::all_of(mixed, [](float v) { return std::isfinite(v); }));
+    CHECK(mixed == whole);
   }
 }
 

@@ -218,7 +218,7 @@ json tokenizer_of(std::vector<scored_token> tokens, const std::string& file) {
             {"fuse_unk", true},
             {"byte_fallback", true},
             {"vocab", vocabulary},
-            {"merges", merges_by_score(std::span(tokens).subspan(259))}}}};
+            {"merges", merges_by_score(std::span(tokens).subspan(259), file)}}}};
 }
 
 }  // namespace

@@ -254,8 +254,11 @@ std::string identity(const model_config& c) {
 
 void read_generation_config(const std::filesystem::path& folder, model_config& c) {
   const std::filesystem::path file = folder / "generation_config.json";
-  std::error_code ignored;
-  if (!std::filesystem::exists(file, ignored)) return;
+  std::error_code problem;
+  if (!std::filesystem::exists(file, problem)) {
+    if (problem) reject({file.string()}, "cannot be opened: ", problem.message());
+    return;
+  }
   const json tree = parse_json(read_file(file, largest_config), file.string());
   const json_object config(tree, file.string());
   constexpr const char* key = "eos_token_id";
@@ -263,7 +266,8 @@ void read_generation_config(const std::filesystem::path& folder, model_config& c
   c.eos = token_ids(config, key);
   for (const std::uint32_t id : c.eos)
     if (id >= c.vocab)
-      config.wrong(key, "has token ", id, ", but the vocabulary of config.json ", c.vocab);
+      config.wrong(key, "has token ", id, "; expected less than ", c.vocab,
+                   ", the vocabulary of config.json");
 }
 
 model_config load_config(const std::filesystem::path& path) {

@@ -71,8 +71,8 @@ inline constexpr std::uint64_t largest_config = 1 << 24;
 
 /// The ends of a text that generation_config.json in `folder` names are taken in place of
 /// config.json's, as by transformers' generate(); without such a file or without its eos_token_id
-/// nothing changes. Throws input_error for one that is not JSON, or for a token that the vocabulary
-/// does not have.
+/// nothing changes. Throws input_error for one that cannot be read or is not JSON, or for a token
+/// that the vocabulary does not have.
 void read_generation_config(const std::filesystem::path& folder, model_config& c);
 
 /// Reads and checks `path`, a config.json, a folder that holds one (and perhaps

@@ -10,7 +10,8 @@
 namespace lab {
 namespace {
 
-constexpr std::size_t elements_at_once = std::size_t{1} << 20;  // elements converted at a time
+/// Converted at a time by each loading thread: 256 kB of floats do not show on any number of them.
+constexpr std::size_t elements_at_once = std::size_t{1} << 16;
 constexpr std::size_t shown_elements = 4;
 
 /// f(T{}) with the type in which numbers of this kind are stored.

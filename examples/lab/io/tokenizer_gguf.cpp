@@ -94,7 +94,7 @@ void read_sentencepiece(const gguf_metadata& m, tokenizer_data& data, const voca
   if (!m.boolean(prefix, true)) m.wrong(prefix, "is not supported with llama; expected true");
   if (m.boolean(squeeze, false)) m.wrong(squeeze, "is not supported; expected false");
   const auto id = [&](const std::string& text) { return written.find(text)->second; };
-  for (const auto& [left, right] : merges_by_score(read_scores(m, tokens, types)))
+  for (const auto& [left, right] : merges_by_score(read_scores(m, tokens, types), data.file))
     data.merges.push_back({id(left), id(right), id(left + right)});
   finish_sentencepiece(data, written,
                        [&](const std::string& complaint) { m.wrong(tokens_key, complaint); });

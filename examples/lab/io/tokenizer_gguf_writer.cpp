@@ -57,7 +57,7 @@ std::vector<float> scores_of(const tokenizer_data& data, std::span<const std::st
   std::vector<scored_token> normal;
   for (std::size_t i = 0; i < tokens.size(); ++i)
     if (types[i] == gguf_token::normal) normal.push_back({tokens[i], scores[i]});
-  const auto again = merges_by_score(normal);
+  const auto again = merges_by_score(normal, data.file);
   const bool same = std::equal(again.begin(), again.end(), data.merges.begin(), data.merges.end(),
                                [&](const auto& pair, const merge_rule& rule) {
                                  return pair.first + pair.second == tokens[rule.result];

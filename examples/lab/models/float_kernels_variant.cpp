@@ -190,6 +190,7 @@ const float_kernels ZP_LAB_TABLE = {ZP_LAB_TEXT(ZP_LAB_VARIANT),
                                     &add,
                                     &scale_by,
                                     &reference_row,
-                                    &compared_row};
+                                    &compared_row,
+                                    fuses};
 
 }  // namespace lab

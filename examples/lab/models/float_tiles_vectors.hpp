@@ -17,6 +17,11 @@ namespace {
 
 // a * b + c, rounded once wherever the variant's instruction set can; -ffp-contract=off leaves no
 // other way to ask for it.
+#if defined(__AVX512F__) || defined(__FMA__) || defined(__aarch64__)
+constexpr bool fuses = true;
+#else
+constexpr bool fuses = false;
+#endif
 inline vec fused(vec a, vec b, vec c) {
 #if defined(__AVX512F__)
   return _mm512_fmadd_ps(a, b, c);

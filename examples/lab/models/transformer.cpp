@@ -79,6 +79,7 @@ void multiply(const dense& d, const float* weight, matrix_view<const float> x,
 
 void multiply_on(std::size_t threads, std::size_t out, const float* weight, const float* bias,
                  matrix_view<const float> x, matrix_view<float> y) {
+  if (out == 0) return;
   // Columns of a task: multiples of every panel's width, and two tasks per thread, so that one that
   // was held up leaves the other to its neighbours.
   constexpr std::size_t step = 32;
