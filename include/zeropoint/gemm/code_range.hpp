@@ -1,5 +1,6 @@
 // A promise about activations: all codes lie within low .. high. Packing may choose a faster kernel
-// on the strength of it (overflow_certificate.hpp), so every multiplication checks it first, unless a layer made the codes itself.
+// on the strength of it (overflow_certificate.hpp), so every multiplication checks it first, unless a
+// layer made the codes itself.
 #pragma once
 
 #include <zeropoint/base/error.hpp>
