@@ -1,48 +1,10 @@
-// A token that is decoded asks the heap for nothing, once the first few have made room. Counted by
-// this program's own operator new, not under the sanitizers, which have theirs.
+// A token that is decoded asks the heap for nothing, once the first few have made room.
 #include <lab/experiments/generation.hpp>
 #include <lab/experiments/schemes.hpp>
-
-#include <atomic>
-#include <cstdlib>
-#include <new>
 
 #include "golden.hpp"
 #include "support/memory.hpp"
 #include "support/test.hpp"
-
-namespace {
-std::atomic<std::size_t> allocations{0};
-
-[[maybe_unused]] void* counted(std::size_t bytes, std::size_t alignment) {
-  allocations.fetch_add(1, std::memory_order_relaxed);
-  const std::size_t rounded = (bytes + alignment) / alignment * alignment;
-  void* p = std::aligned_alloc(alignment, rounded);
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-}  // namespace
-
-#if !ZP_TEST_ALLOCATOR_KEEPS_MEMORY
-void* operator new(std::size_t bytes) {
-  return counted(bytes, alignof(std::max_align_t));
-}
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
-  return counted(bytes, static_cast<std::size_t>(alignment));
-}
-void operator delete(void* p) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::align_val_t) noexcept {
-  std::free(p);
-}
-void operator delete(void* p, std::size_t, std::align_val_t) noexcept {
-  std::free(p);
-}
-#endif
 
 TEST_CASE("Decoding a token allocates nothing") {
   if (test::allocator_keeps_memory) return;
@@ -61,9 +23,9 @@ TEST_CASE("Decoding a token allocates nothing") {
     for (std::size_t t = 0; t < first; ++t) static_cast<void>(d.feed({&ids[t], 1}));
     INFO(model << ' ' << scheme << ", " << threads << " threads, " << ids.size() - first
                << " tokens");
-    const std::size_t before = allocations.load();
+    const std::size_t before = test::allocations();
     for (std::size_t t = first; t < ids.size(); ++t) static_cast<void>(d.feed({&ids[t], 1}));
-    const std::size_t made_meanwhile = allocations.load() - before;
+    const std::size_t made_meanwhile = test::allocations() - before;
     CHECK(before > 0);
     CHECK(made_meanwhile == 0);
   }

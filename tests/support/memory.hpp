@@ -14,8 +14,13 @@
 #define ZP_TEST_ALLOCATOR_KEEPS_MEMORY 0
 #endif
 
+#include <cstddef>
+
 namespace test {
 
 inline constexpr bool allocator_keeps_memory = ZP_TEST_ALLOCATOR_KEEPS_MEMORY != 0;
+
+/// Calls of operator new so far; 0 where the allocator keeps memory.
+std::size_t allocations();
 
 }  // namespace test
