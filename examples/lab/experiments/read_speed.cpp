@@ -13,7 +13,8 @@ namespace lab {
 
 namespace {
 
-typedef unsigned long long lanes __attribute__((vector_size(64), may_alias, aligned(8)));
+typedef unsigned long long lanes __attribute__((vector_size(64)));
+typedef lanes anywhere __attribute__((may_alias, aligned(1)));  // of the bytes that are read
 
 constexpr std::size_t streams = 4, per_stream = 2;
 constexpr std::size_t stride = per_stream * sizeof(lanes), step = streams * stride;
@@ -26,7 +27,7 @@ constexpr std::size_t stride = per_stream * sizeof(lanes), step = streams * stri
       _Pragma("GCC unroll 8") for (std::size_t i = 0; i < std::size(sum); ++i) {     \
         const std::byte* p =                                                         \
             from + i / per_stream * steps * stride + i % per_stream * sizeof(lanes); \
-        sum[i] |= *reinterpret_cast<const lanes*>(p);                                \
+        sum[i] |= *reinterpret_cast<const anywhere*>(p);                             \
       }                                                                              \
     }                                                                                \
     __asm__ volatile("" ::"m"(sum));                                                 \
