@@ -48,14 +48,18 @@ TEST_CASE("both orientations pack to the same bytes, with any stride") {
   }
 }
 
-TEST_CASE("the panel width wastes the fewest columns") {
+TEST_CASE("the preferred panel width, unless it wastes a twenty-fourth more columns") {
   static constexpr zp::kernels::panel_format formats[] = {{8, 48, nullptr}, {6, 64, nullptr}};
   zp::kernels::kernel kernel;
   kernel.formats = formats, kernel.format_count = 2;
   REQUIRE(kernel.format_for(2304).nr == 48);
   REQUIRE(kernel.format_for(768).nr == 48);
-  REQUIRE(kernel.format_for(1024).nr == 64);
-  REQUIRE(kernel.format_for(256).nr == 64);
+  REQUIRE(kernel.format_for(1024).nr == 48);  // 22 panels are 1056 columns
+  REQUIRE(kernel.format_for(2048).nr == 48);
+  REQUIRE(kernel.format_for(384).nr == 48);
+  REQUIRE(kernel.format_for(256).nr == 64);  // 6 would be 288
+  REQUIRE(kernel.format_for(128).nr == 64);
+  REQUIRE(kernel.format_for(64).nr == 64);
   REQUIRE(kernel.format_for(50257).nr == 48);
   REQUIRE(kernel.format_for(1).nr == 48);
 }

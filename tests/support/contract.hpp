@@ -35,7 +35,7 @@ inline void check_panel(const zk::kernel& kernel, const zk::panel_format& format
   const std::size_t row_bytes = k * zk::operand_bytes(kernel.a), stride = n + 3;
   const guarded<std::byte> a(m * row_bytes, front);
   const guarded<std::int8_t> b(k * nr, front);
-  const guarded<std::int32_t> start(nr, front), column(nr, front), row(m, front);
+  const guarded<std::int32_t> sums(nr, front), column(nr, front), row(m, front);
   const guarded<std::int32_t> c((m - 1) * stride + n, front);
   const guarded<float> y((m - 1) * stride + n, front), row_scale(m, front);
   const guarded<float> column_scale(nr, front), bias(nr, front);
@@ -49,7 +49,7 @@ inline void check_panel(const zk::kernel& kernel, const zk::panel_format& format
     if (kernel.needs_certificate) b[i] = static_cast<std::int8_t>(b[i] / 2);  // pairs fit 16 bits
   }
   for (std::size_t j = 0; j < nr; ++j) {
-    start[j] = static_cast<std::int32_t>(g());
+    sums[j] = static_cast<std::int32_t>(g());
     column[j] = static_cast<std::int32_t>(g());
     column_scale[j] = normal(g);
     bias[j] = normal(g);
@@ -60,8 +60,8 @@ inline void check_panel(const zk::kernel& kernel, const zk::panel_format& format
   }
   zk::panel_job job;
   job.m = m, job.n = n, job.k = k, job.a = a.data(), job.a_stride = row_bytes, job.b = b.data();
-  job.start = start.data(), job.stride = stride;
-  if (terms) job.term[0] = {row.data(), column.data()}, job.term[1] = {row.data(), start.data()};
+  job.sums = sums.data(), job.factor = static_cast<std::int32_t>(g()), job.stride = stride;
+  if (terms) job.term[0] = {row.data(), column.data()}, job.term[1] = {row.data(), sums.data()};
   job.c = c.data();
   job.next = b.data();  // what a kernel fetches ahead changes nothing
   format.multiply(job);
@@ -79,13 +79,13 @@ inline void check_panel(const zk::kernel& kernel, const zk::panel_format& format
         REQUIRE(std::bit_cast<std::int32_t>(y[i * stride + j]) == untouched);
         continue;
       }
-      std::int64_t sum = start[j];
+      std::int64_t sum = wrapped(std::int64_t{job.factor} * sums[j]);
       for (std::size_t q = 0; q < k; ++q) {
         sum += prepared(kernel, a.data() + i * row_bytes, q) *
                b[(q / kernel.k_group * nr + j) * kernel.k_group + q % kernel.k_group];
       }
       if (terms) sum = wrapped(sum) + std::int64_t{wrapped(std::int64_t{row[i]} * column[j])};
-      if (terms) sum = wrapped(sum) + std::int64_t{wrapped(std::int64_t{row[i]} * start[j])};
+      if (terms) sum = wrapped(sum) + std::int64_t{wrapped(std::int64_t{row[i]} * sums[j])};
       const float expected =
           std::fma(static_cast<float>(wrapped(sum)), row_scale[i] * column_scale[j], bias[j]);
       REQUIRE(c[i * stride + j] == wrapped(sum));

@@ -7,6 +7,8 @@
 
 #if ZP_X86
 #include <cpuid.h>
+
+#include <cstring>
 #elif ZP_AARCH64 && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -67,6 +69,21 @@ enum class isa : std::uint32_t {
 [[nodiscard]] inline isa cpu_features() noexcept {
   static const isa features = detect_cpu();
   return features;
+}
+
+/// Whether the processor is one of AMD's (or of Hygon's, which descend from them). Asked only where
+/// the same instructions want another order of memory accesses, never for what may run.
+[[nodiscard]] inline bool made_by_amd() noexcept {
+#if ZP_X86
+  static const bool answer = [] {
+    unsigned a = 0, name[3] = {};
+    if (__get_cpuid(0, &a, &name[0], &name[2], &name[1]) == 0) return false;
+    return std::memcmp(name, "AuthenticAMD", 12) == 0 || std::memcmp(name, "HygonGenuine", 12) == 0;
+  }();
+  return answer;
+#else
+  return false;
+#endif
 }
 
 }  // namespace zeropoint::inline ZP_BASELINE

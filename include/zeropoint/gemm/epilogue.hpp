@@ -63,29 +63,28 @@ namespace detail {
   return most;
 }
 
-/// Wrapping arithmetic of int32 values.
-[[nodiscard]] constexpr std::int32_t wrap_multiply(std::int32_t a, std::int32_t b) noexcept {
-  return static_cast<std::int32_t>(static_cast<std::uint32_t>(a) * static_cast<std::uint32_t>(b));
-}
+inline constexpr std::size_t max_nr = 64;  ///< columns of a panel
 
-/// The column side of one panel, copied to full width so that kernels need no tail on this side.
-struct panel_columns {
-  static constexpr std::size_t max_nr = 64;
-  alignas(64) std::int32_t start[max_nr], zero[max_nr];
-  alignas(64) float scale[max_nr], bias[max_nr];
-};
-
-/// `count` elements of column values (none, 1 or n of them) from `first`, then zeros up to nr.
+/// Column values of one panel where they cannot be read from the caller's array.
 template <class T>
-void copy_columns(std::span<const T> from, std::size_t first, std::size_t count, std::size_t nr,
-                  T (&to)[panel_columns::max_nr]) {
+using panel_copy = T[max_nr];
+
+/// The values of columns first .. first + count of a panel of nr, out of none, 1 or n values: nr
+/// readable ones, zeros behind `count`. The caller's own wherever they are nr; copying them costs a
+/// row of a few hundred k as much as multiplying.
+template <class T>
+[[nodiscard]] const T* panel_values(std::span<const T> from, std::size_t first, std::size_t count,
+                                    std::size_t nr, panel_copy<T>& to) {
+  alignas(64) static constexpr T zeros[max_nr] = {};
+  if (from.empty()) return zeros;
+  if (from.size() > 1 && count == nr) return from.data() + first;
   if (from.size() > 1) {
     std::memcpy(to, from.data() + first, count * sizeof(T));
   } else {
-    const T value = from.empty() ? T{} : from[0];
-    for (std::size_t j = 0; j < count; ++j) to[j] = value;
+    for (std::size_t j = 0; j < count; ++j) to[j] = from[0];
   }
   for (std::size_t j = count; j < nr; ++j) to[j] = T{};
+  return to;
 }
 
 }  // namespace detail

@@ -190,12 +190,10 @@ struct int4_product {
   }
   /// `count` rows from `at` of the block that starts at row `first`, times panel p.
   void multiply(std::size_t p, std::size_t first, std::size_t at, std::size_t count) const {
-    constexpr std::size_t max_nr = 64;
     const std::size_t nr = w.nr(), column = p * nr;
-    alignas(64) float bias[max_nr];
+    alignas(64) panel_copy<float> bias;
     kernels::int4_job job;
     job.m = count, job.n = w.n() - column < nr ? w.n() - column : nr;
-    copy_columns(d.bias, column, job.n, nr, bias);
     job.groups = w.groups(), job.group = w.group();
     job.a = row(first, at), job.a_stride = rows.stride;
     job.minus_sums = minus_sums + at * w.groups();
@@ -206,7 +204,7 @@ struct int4_product {
     job.y = y.data() + (first + at) * y.stride() + column, job.stride = y.stride();
     job.row_scale_step = d.row_scales.size() > 1 ? 1 : 0;
     job.row_scale = d.row_scales.data() + (first + at) * job.row_scale_step;
-    job.bias = bias;
+    job.bias = panel_values(d.bias, column, job.n, nr, bias);
     w.kernel().int4->of(w.layout())(job);
     if (d.activation != activation_function::none) {
       activate(d.activation, job.y, count, job.n, job.stride);

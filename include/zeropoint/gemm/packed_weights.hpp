@@ -36,6 +36,8 @@ class packed_weights {
                k, " weights exceed the address space");
     kernel_ = &fastest(kernel, element);
     format_ = &kernel_->format_for(n);
+    panels_ = (n + format_->nr - 1) / format_->nr;
+    padded_k_ = (k + kernel_->k_group - 1) / kernel_->k_group * kernel_->k_group;
     values_ = aligned_buffer<std::int8_t>(panels() * panel_bytes());
     column_sums_ = aligned_buffer<std::int32_t>(panels() * format_->nr);
     for (std::size_t p = 0; p < panels(); ++p) fill_panel(p, element);
@@ -55,12 +57,10 @@ class packed_weights {
     return column_sums_.span().first(n_);
   }
 
-  [[nodiscard]] std::size_t panels() const noexcept { return (n_ + format_->nr - 1) / format_->nr; }
+  [[nodiscard]] std::size_t panels() const noexcept { return panels_; }
   /// k rounded up to whole groups.
-  [[nodiscard]] std::size_t padded_k() const noexcept {
-    return (k_ + kernel_->k_group - 1) / kernel_->k_group * kernel_->k_group;
-  }
-  [[nodiscard]] std::size_t panel_bytes() const noexcept { return format_->nr * padded_k(); }
+  [[nodiscard]] std::size_t padded_k() const noexcept { return padded_k_; }
+  [[nodiscard]] std::size_t panel_bytes() const noexcept { return format_->nr * padded_k_; }
   [[nodiscard]] const std::int8_t* panel(std::size_t p) const noexcept {
     return values_.data() + p * panel_bytes();
   }
@@ -133,6 +133,7 @@ class packed_weights {
   }
 
   std::size_t n_ = 0, k_ = 0;
+  std::size_t panels_ = 0, padded_k_ = 0;  // kept: asked for each panel, where a division shows
   std::optional<code_range> activations_;
   const kernels::kernel* kernel_ = &kernels::scalar::table;
   const kernels::panel_format* format_ = kernels::scalar::table.formats;

@@ -103,12 +103,18 @@ class code_writer {
     return all;
   }
   static constexpr std::size_t tile_rows = 48;  ///< whole tiles of 6 and of 8 rows
-  static constexpr std::size_t max_tile = tile_rows * panel_columns::max_nr;
+  static constexpr std::size_t max_tile = tile_rows * max_nr;
 
  private:
   quantizer<> q_;
   mutable std::mutex mutex_;
   mutable range_counts counts_;
+};
+
+/// Column values of a panel, where they are not read in place.
+struct panel_columns {
+  alignas(64) panel_copy<std::int32_t> zero;
+  alignas(64) panel_copy<float> scale, bias;
 };
 
 /// One multiplication: what does not change between its panels and row blocks.
@@ -146,18 +152,15 @@ struct product {
     if (w.panels() * w.panel_bytes() > second_level && (more || p + 1 < w.panels())) {
       job.next = w.panel(p + 1 < w.panels() ? p + 1 : 0);
     }
-    const std::int32_t* sums = w.panel_sums(p);
-    const std::int32_t shift = w.shift(is_signed);
-    const std::int32_t zero =
-        row_zeros != nullptr || d.row_zero_points.empty() ? 0 : d.row_zero_points[0];
-    const std::int32_t factor = row_zeros != nullptr ? 0 : -(zero + shift);
-    for (std::size_t j = 0; j < nr; ++j) columns.start[j] = wrap_multiply(factor, sums[j]);
-    job.start = columns.start;
-    if (row_sums != nullptr) copy_columns(d.column_zero_points, first, job.n, nr, columns.zero);
+    const std::int32_t zero = d.row_zero_points.empty() ? 0 : d.row_zero_points[0];
+    job.sums = w.panel_sums(p);
+    job.factor = row_zeros != nullptr ? 0 : -(zero + w.shift(is_signed));
+    if (row_sums != nullptr) {
+      job.term[1].column = panel_values(d.column_zero_points, first, job.n, nr, columns.zero);
+    }
     if constexpr (!std::is_same_v<Out, std::int32_t>) {
-      copy_columns(d.column_scales, first, job.n, nr, columns.scale);
-      copy_columns(d.bias, first, job.n, nr, columns.bias);
-      job.column_scale = columns.scale, job.bias = columns.bias;
+      job.column_scale = panel_values(d.column_scales, first, job.n, nr, columns.scale);
+      job.bias = panel_values(d.bias, first, job.n, nr, columns.bias);
       job.row_scale_step = d.row_scales.size() > 1 ? 1 : 0;
     }
   }
@@ -183,7 +186,6 @@ struct product {
     kernels::panel_job job;
     set_panel(p, first + count < a.rows(), columns, job);
     if (row_zeros != nullptr) job.term[0].column = w.panel_sums(p);
-    if (row_sums != nullptr) job.term[1].column = columns.zero;
     Out* const to = out.data() + first * out.stride() + p * w.format().nr;
     if constexpr (code8<Out>) {
       multiply_to_codes(job, first, count, at, to);

@@ -72,6 +72,7 @@ void over_panels(const Executor& ex, std::size_t panels, std::size_t count, std:
   const std::size_t wanted = 4 * ex.concurrency();
   const std::size_t splits =
       ex.concurrency() == 1 || panels >= wanted ? 1 : (wanted - 1) / panels + 1;
+  if (splits == 1) return ex(panels, [&](std::size_t p) { f(p, std::size_t{0}, count); });
   const std::size_t part = ((count + splits - 1) / splits + mr - 1) / mr * mr;
   const std::size_t parts = (count + part - 1) / part;
   ex(parts * panels, [&](std::size_t task) {

@@ -55,7 +55,7 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     const std::int8_t* b = job.b;
 
     sums acc;
-    shared::fill(acc, job.start);
+    shared::fill(acc, job);
     std::size_t k = 0;
     if constexpr (rows <= 3) {  // of more rows g++ 12 would start all products first and spill them
       for (; k + 4 <= job.k; k += 4, b += 2 * 16 * vectors) {

@@ -54,7 +54,7 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     const std::int8_t* b = job.b;
 
     sums acc;
-    shared::fill(acc, job.start);
+    shared::fill(acc, job);
     for (std::size_t k = 0; k < job.k; k += 4, b += 32 * vectors) group(acc, a, k, b);
     shared::finish(acc, job, first);
   }

@@ -19,26 +19,46 @@ namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::avx512_vnni {
 ZP_ALLOW_UNDEFINED_OPERANDS
 
-/// What one row asks memory for while it runs: the panel after this one, from three places at a time,
-/// as avx512_vnni.hpp does. Without such a panel its own first line, again and again.
-struct next_panel {
-  const std::uint8_t *at, *rest;
-  std::size_t gap, line;
+/// What a tile asks memory for step by step. Tiles of several rows: nothing, run() sees to it once a
+/// group.
+struct fetch_nothing {
+  ZP_ALWAYS_INLINE fetch_nothing(const int4_job&, std::size_t) {}
+  ZP_ALWAYS_INLINE void step() {}
+  ZP_ALWAYS_INLINE void scales(std::size_t) {}
+};
+/// One row: the lines that it reads 8 KB later.
+struct fetch_own {
+  const std::uint8_t* at;
+  std::size_t line;
 
-  explicit next_panel(const int4_job& job)
-      : at(job.next != nullptr ? job.next : job.b),
-        rest(at + 2 * gap_of(job)),
-        gap(gap_of(job)),
-        line(job.next != nullptr ? 64 : 0) {}
-  static std::size_t gap_of(const int4_job& job) {  // 64 bytes per 8 k
-    return job.next != nullptr ? job.groups * job.group * 8 : 0;
+  ZP_ALWAYS_INLINE fetch_own(const int4_job& job, std::size_t vectors)
+      : at(job.b + 8192), line(64 * vectors) {}
+  ZP_ALWAYS_INLINE void step() {
+    for (std::size_t i = 0; i < line; i += 64) __builtin_prefetch(at + i, 0, 3);
+    at += line;
   }
-  ZP_ALWAYS_INLINE void fetch_step(std::size_t vectors) {
+  ZP_ALWAYS_INLINE void scales(std::size_t bytes) {
+    for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(at + i, 0, 3);
+    at += bytes;
+  }
+};
+/// One row: the panel after this one from three places at a time, its scales at the end; without such a
+/// panel its own first line, again and again. Which of the two: avx512_vnni.hpp says why.
+struct fetch_next {
+  const std::uint8_t *at, *rest;
+  std::size_t gap, line, vectors;
+
+  ZP_ALWAYS_INLINE fetch_next(const int4_job& job, std::size_t of_tile)
+      : at(job.b), rest(job.b), gap(0), line(0), vectors(of_tile) {
+    if (job.next == nullptr) return;
+    gap = job.groups * job.group * 8;  // 64 bytes per 8 k and vector
+    at = job.next, rest = at + vectors * gap, line = 64;
+  }
+  ZP_ALWAYS_INLINE void step() {
     for (std::size_t v = 0; v < vectors; ++v) __builtin_prefetch(at + v * gap, 0, 2);
     at += line;
   }
-  /// Of the scales and zero points, wherever they are: as many bytes as a group has.
-  ZP_ALWAYS_INLINE void fetch_group(std::size_t bytes) {
+  ZP_ALWAYS_INLINE void scales(std::size_t bytes) {
     for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(rest + i, 0, 2);
     if (line != 0) rest += bytes;
   }
@@ -121,6 +141,7 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
   }
 
   /// Rows first .. first + rows of the job.
+  template <class Fetch>
   ZP_ISA static void run(const int4_job& job, std::size_t first) {
     row_bases a(job.a + first * job.a_stride, job.a_stride);
     const std::uint8_t* b = job.b;
@@ -128,21 +149,21 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
     const std::size_t groups = job.groups, group = job.group;
     const std::size_t ahead =
         job.next != nullptr && first == 0 && rows > 1 ? nr * group / 2 : 0;  // bytes
-    next_panel next(job);
+    Fetch soon(job, vectors);
     alignas(64) float total[rows * nr] = {};  // in memory: the registers are for the inner loop
     for (std::size_t g = 0; g < groups; ++g) {
       const std::uint8_t *scales = b, *zeros = b + scale_bytes;
       b = zeros + (Zeros ? nr : 0);
       for (std::size_t line = 0; line < ahead; line += 64)
         __builtin_prefetch(b + 8192 + line, 0, 3);
-      if constexpr (rows == 1) next.fetch_group(scale_bytes + (Zeros ? nr : 0));
+      soon.scales(scale_bytes + (Zeros ? nr : 0));
       sums acc[chains];
       (start_row(acc[0][R], minus_sums[R * groups + g], zeros), ...);
       if constexpr (chains == 2) (clear_row(acc[1][R]), ...);
       const std::uint8_t* const end = b + group / 8 * step_bytes;
       do {  // a group is never empty; with a test at its head g++ 12 copies all sums in the loop
         step(acc, a, b);
-        if constexpr (rows == 1) next.fetch_step(vectors);
+        soon.step();
         b += step_bytes, a.advance(8);
       } while (b != end);
       if constexpr (chains == 2) (add_row(acc[0][R], acc[1][R]), ...);
@@ -157,10 +178,15 @@ struct int4_tile<std::index_sequence<R...>, std::index_sequence<V...>, Half, Zer
 
 template <std::size_t Vectors, bool Half, bool Zeros, std::size_t... R>
 inline void multiply_int4_rows(const int4_job& job, std::index_sequence<R...>) {
-  static constexpr void (*of_height[])(const int4_job&, std::size_t) = {
-      &int4_tile<std::make_index_sequence<R + 1>, std::make_index_sequence<Vectors>, Half,
-                 Zeros>::run...};
-  by_row_blocks(job, of_height);
+  using columns = std::make_index_sequence<Vectors>;
+  using one_row = int4_tile<std::make_index_sequence<1>, columns, Half, Zeros>;
+  static constexpr void (*of_height[])(
+      const int4_job&, std::size_t) = {&int4_tile<std::make_index_sequence<R + 1>, columns, Half,
+                                                  Zeros>::template run<fetch_nothing>...};
+  if (job.m > 1 || job.next == nullptr) return by_row_blocks(job, of_height);
+  static const auto alone =
+      made_by_amd() ? &one_row::template run<fetch_own> : &one_row::template run<fetch_next>;
+  alone(job, 0);
 }
 template <bool Half, bool Zeros>
 inline void multiply_int4(const int4_job& job) {

@@ -2,12 +2,12 @@
 // multiplies m rows of `a` by one packed panel of weights and finishes the result in registers:
 //
 //   dot(i, j) = sum over k of a(i, k) * b(k, j)                      exact, wrapping modulo 2^32
-//   acc(i, j) = dot(i, j) + start[j] + term[0].row[i] * term[0].column[j]
-//                                    + term[1].row[i] * term[1].column[j]
+//   acc(i, j) = dot(i, j) + factor * sums[j] + term[0].row[i] * term[0].column[j]
+//                                              + term[1].row[i] * term[1].column[j]
 //   c(i, j)   = acc(i, j)                                                          integer output
 //   y(i, j)   = fma(float(acc(i, j)), row_scale[i] * column_scale[j], bias[j])       float output
 //
-// Zero points, the +128 of unsigned hardware and the column sums are nothing but start and terms:
+// Zero points, the +128 of unsigned hardware and the column sums are nothing but factor and terms:
 // gemm/epilogue.hpp fills them in. scalar.hpp is this contract as code; read it next.
 //
 // One packed panel: nr columns (outputs), K in groups of k_group consecutive elements, so that the
@@ -65,7 +65,8 @@ struct panel_job {
   /// the last one, and when the weights stay in the second-level cache anyway (gemm/rows.hpp). Only
   /// ever prefetched, never read.
   const std::int8_t* next = nullptr;
-  const std::int32_t* start = nullptr;
+  const std::int32_t* sums = nullptr;  ///< of the columns of b
+  std::int32_t factor = 0;
   rank_one term[2];
   std::int32_t* c = nullptr;  ///< integer output, or null
   float* y = nullptr;         ///< float output, used when c is null
@@ -134,11 +135,13 @@ struct kernel {
   /// Faster on the same processor, for weights with that proof: a kernel that needs a certificate.
   const kernel* if_certified = nullptr;
 
-  /// The width that wastes the fewest columns on an n-column matrix; the preferred one on a tie.
+  /// The preferred width, unless it pads an n-column matrix by more than a 24th beyond another: lower
+  /// tiles cost more than that where m is small (8 rows in tiles of 6 are two of 4).
   [[nodiscard]] constexpr const panel_format& format_for(std::size_t n) const noexcept {
+    const auto padded = [n](const panel_format& f) { return (n + f.nr - 1) / f.nr * f.nr; };
     const panel_format* best = formats;
     for (const panel_format* f = formats + 1; f < formats + format_count; ++f) {
-      if ((n + f->nr - 1) / f->nr * f->nr < (n + best->nr - 1) / best->nr * best->nr) best = f;
+      if (padded(*f) + padded(*f) / 24 < padded(*best)) best = f;
     }
     return *best;
   }

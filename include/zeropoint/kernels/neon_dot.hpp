@@ -38,9 +38,8 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     const int8x16_t w[] = {vld1q_s8(b + 16 * V)...};
     (dot_row(acc[R], a[R] + k, w), ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void fill_row(int32x4_t (&acc)[vectors],
-                                               const std::int32_t* start) {
-    ((acc[V] = vld1q_s32(start + 4 * V)), ...);
+  ZP_ISA ZP_ALWAYS_INLINE static void fill_row(int32x4_t (&acc)[vectors], const panel_job& job) {
+    ((acc[V] = vmulq_n_s32(vld1q_s32(job.sums + 4 * V), job.factor)), ...);
   }
   ZP_ISA ZP_ALWAYS_INLINE static void outer_row(int32x4_t (&acc)[vectors], std::int32_t row,
                                                 const std::int32_t* column) {
@@ -99,7 +98,7 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     const std::int8_t* b = job.b;
 
     sums acc;
-    (fill_row(acc[R], job.start), ...);
+    (fill_row(acc[R], job), ...);
     for (std::size_t k = 0; k < job.k; k += 4, b += 16 * vectors) group(acc, a, k, b);
 
     finish(acc, job, first);

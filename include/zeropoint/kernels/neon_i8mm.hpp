@@ -46,9 +46,11 @@ struct tile<Rows, std::index_sequence<P...>, std::index_sequence<C...>> {
     const int8x16_t x[] = {two_rows(a[2 * P] + k, a[2 * P + 1] + k)...};
     (dot_column(acc, C, x, vld1q_s8(b + 16 * C)), ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void fill_pair(int32x4_t (&acc)[blocks],
-                                                const std::int32_t* start) {
-    ((acc[C] = vcombine_s32(vld1_s32(start + 2 * C), vld1_s32(start + 2 * C))), ...);
+  ZP_ISA ZP_ALWAYS_INLINE static int32x4_t twice(int32x2_t columns) {
+    return vcombine_s32(columns, columns);
+  }
+  ZP_ISA ZP_ALWAYS_INLINE static void fill_pair(int32x4_t (&acc)[blocks], const panel_job& job) {
+    ((acc[C] = twice(vmul_n_s32(vld1_s32(job.sums + 2 * C), job.factor))), ...);
   }
   /// Half `Odd` of two neighbouring blocks: four columns of one row.
   template <bool Odd>
@@ -78,7 +80,7 @@ struct tile<Rows, std::index_sequence<P...>, std::index_sequence<C...>> {
     const std::int8_t* b = job.b;
 
     sums acc;
-    (fill_pair(acc[P], job.start), ...);
+    (fill_pair(acc[P], job), ...);
     for (std::size_t k = 0; k < job.k; k += 8, b += 16 * blocks) group(acc, a, k, b);
 
     int32x4_t rows[Rows][vectors];

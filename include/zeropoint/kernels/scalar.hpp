@@ -22,7 +22,9 @@ void multiply(const panel_job& job) {
     const auto* a =
         reinterpret_cast<const element<A>*>(static_cast<const char*>(job.a) + i * job.a_stride);
     std::uint32_t acc[Nr];
-    for (std::size_t j = 0; j < Nr; ++j) acc[j] = static_cast<std::uint32_t>(job.start[j]);
+    for (std::size_t j = 0; j < Nr; ++j) {
+      acc[j] = static_cast<std::uint32_t>(job.factor) * static_cast<std::uint32_t>(job.sums[j]);
+    }
     const std::int8_t* b = job.b;
     for (std::size_t k = 0; k < job.k; k += Group, b += Nr * Group) {
       for (std::size_t j = 0; j < Nr; ++j) {

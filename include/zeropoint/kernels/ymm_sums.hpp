@@ -28,11 +28,15 @@ struct tile_sums<std::index_sequence<R...>, std::index_sequence<V...>> {
   ZP_ISA ZP_ALWAYS_INLINE static __m256i load(const std::int32_t* p) {
     return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void fill_row(lanes (&acc)[vectors], const std::int32_t* start) {
-    ((acc[V] = reinterpret_cast<lanes>(load(start + 8 * V))), ...);
+  ZP_ISA ZP_ALWAYS_INLINE static void copy_row(lanes (&to)[vectors], const lanes (&from)[vectors]) {
+    ((to[V] = from[V]), ...);
   }
-  ZP_ISA ZP_ALWAYS_INLINE static void fill(sums& acc, const std::int32_t* start) {
-    (fill_row(acc[R], start), ...);
+  /// What the dot products are added to.
+  ZP_ISA ZP_ALWAYS_INLINE static void fill(sums& acc, const panel_job& job) {
+    const __m256i factor = _mm256_set1_epi32(job.factor);
+    const lanes start[] = {
+        reinterpret_cast<lanes>(_mm256_mullo_epi32(factor, load(job.sums + 8 * V)))...};
+    (copy_row(acc[R], start), ...);
   }
   ZP_ISA ZP_ALWAYS_INLINE static void clear_row(lanes (&acc)[vectors]) {
     ((acc[V] = lanes{}), ...);

@@ -49,7 +49,7 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     const std::int8_t* b = job.b;
 
     sums acc[chains];
-    shared::fill(acc[0], job.start);
+    shared::fill(acc[0], job);
     for (std::size_t s = 1; s < chains; ++s) shared::clear(acc[s]);
     std::size_t k = 0;
     for (; k + 16 <= job.k; k += 16, b += 4 * group_bytes) {
