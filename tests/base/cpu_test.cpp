@@ -35,3 +35,15 @@ TEST_CASE("cpu_features: asked once, never more than the processor has") {
   REQUIRE_FALSE(zp::contains(have, zp::isa::avx512));
 #endif
 }
+
+TEST_CASE("what orders memory accesses") {
+#if ZP_X86
+  __builtin_cpu_init();
+  if (__builtin_cpu_is("intel")) REQUIRE_FALSE(zp::made_by_amd());
+  if (__builtin_cpu_is("amd")) REQUIRE(zp::made_by_amd());
+#else
+  REQUIRE_FALSE(zp::made_by_amd());
+#endif
+  REQUIRE(zp::last_level_cache() >= (std::size_t{256} << 10));
+  REQUIRE(zp::last_level_cache() < (std::size_t{8} << 30));
+}

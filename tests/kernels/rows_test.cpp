@@ -246,6 +246,29 @@ TEST_CASE("ranges and values: every length, between two guard pages, any garbage
   }
 }
 
+TEST_CASE("dequantize: more values than the caches hold, beginning anywhere in a line") {
+  const std::size_t cache = zp::last_level_cache();
+  if (cache > (std::size_t{64} << 20)) return;  // a machine with no memory to spare for this
+  std::vector<std::int8_t> codes(cache / sizeof(float) + 100);
+  for (std::size_t i = 0; i < codes.size(); ++i) codes[i] = static_cast<std::int8_t>(i * 7);
+  std::vector<float> back(codes.size() + 32);
+  for (const loops* l : loops_here()) {
+    for (const std::size_t offset : {0u, 1u, 15u, 16u}) {
+      INFO(l->name << ", offset " << offset);
+      float* const x = back.data() + offset;
+      std::fill(back.begin(), back.end(), -1.0f);
+      l->dequantize({codes.data(), true, codes.size(), 0.3f, 5, x});
+      bool same = true;
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        same = same && x[i] == 0.3f * static_cast<float>(codes[i] - 5);
+      }
+      REQUIRE(same);
+      REQUIRE((offset == 0 || x[-1] == -1.0f));
+      REQUIRE(x[codes.size()] == -1.0f);
+    }
+  }
+}
+
 TEST_CASE("damage: the bits of statistics_accumulator, every length, any garbage") {
   const auto seed = test::seed(64);
   INFO(test::seed_text(seed));

@@ -5,10 +5,11 @@
 
 #include <zeropoint/base/platform.hpp>
 
+#include <cstddef>
+#include <cstring>
+
 #if ZP_X86
 #include <cpuid.h>
-
-#include <cstring>
 #elif ZP_AARCH64 && defined(__linux__)
 #include <sys/auxv.h>
 #endif
@@ -84,6 +85,27 @@ enum class isa : std::uint32_t {
 #else
   return false;
 #endif
+}
+
+/// Bytes of the largest cache that this core reaches; 32 MB where the processor does not say. What
+/// exceeds it is not there when it is next read. (Not sysconf: glibc 2.36 multiplies AMD's.)
+[[nodiscard]] inline std::size_t last_level_cache() noexcept {
+  static const std::size_t answer = [] {
+    std::size_t largest = 0;
+#if ZP_X86
+    const unsigned leaf = made_by_amd() ? 0x8000001d : 4;
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    for (unsigned i = 0; i < 8 && __get_cpuid_count(leaf, i, &a, &b, &c, &d) != 0; ++i) {
+      if ((a & 31u) == 0) break;  // no more caches
+      const std::size_t ways = (b >> 22) + 1, parts = (b >> 12 & 0x3ffu) + 1,
+                        line = (b & 0xfffu) + 1, sets = std::size_t{c} + 1;
+      const std::size_t bytes = ways * parts * line * sets;
+      if (bytes > largest) largest = bytes;
+    }
+#endif
+    return largest == 0 ? std::size_t{32} << 20 : largest;
+  }();
+  return answer;
 }
 
 }  // namespace zeropoint::inline ZP_BASELINE

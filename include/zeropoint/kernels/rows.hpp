@@ -26,15 +26,25 @@ struct range_events {
   std::uint64_t low = 0, high = 0, nan = 0, infinite = 0;
 };
 
-// Division without dividing: x * (inverse * 2^14) + 2^13 + 2, one fma, converted to an integer v, is
-// within 1.25 of 2^14 times the correctly rounded quotient q, plus 2^13 + 2: a quarter each for the
-// rounding of the inverse, of q and of the fma while |q| <= 256, a half for the conversion. Shifted
-// right by 14, v is then q rounded, unless its low 14 bits are 0 to 3: q may be as close as that to a
-// tie. One element in 4096 of random data is, and has its block divided. Conversions that overflow
-// (|q| >= 2^17, infinities, NaN) give -2^31, which saturates to -32768 in 16 bits: divided as well.
-inline constexpr int fraction_bits = 14;
-inline constexpr float rounding_offset = 0x1p13f + 2;
-inline constexpr std::int32_t near_tie = 0x3ffc;  ///< none of these bits set: near a tie
+// Division without dividing: x * (inverse * 2^B) + offset, one fma, converted to an integer v, is so
+// near to 2^B times the correctly rounded quotient q that v shifted right by B is q rounded, unless the
+// low B bits of v say that q may be near a tie. The block of such an element is divided.
+//
+//   B = 14 (AVX2)     v is within 1.25 of its exact value while |q| <= 256: a quarter each for the
+//                     rounding of the inverse, of q and of the fma, a half for the conversion. One
+//                     element in 4096 of random data is near a tie. Conversions that overflow
+//                     (|q| >= 2^17, infinities, NaN) give -2^31, which saturates to -32768 in 16 bits:
+//                     divided as well.
+//   B = 16 (AVX-512)  within 3: 1 each for the inverse, q and the fma (or a quarter for the fma and a
+//                     half for the conversion: above 2^23 a float is an integer). One element in 8192.
+//                     An overflow (|q| >= 2^15) has the low bits of a tie.
+struct fast_division {
+  int bits = 0;               ///< B
+  float half = 0;             ///< 2^(B - 1), and the middle of what counts as near a tie
+  std::int32_t near_tie = 0;  ///< none of these bits set: near a tie
+};
+inline constexpr fast_division in_14_bits{14, 0x1p13f + 2, 0x3ffc},
+    in_16_bits{16, 0x1p15f + 4, 0xfff8};
 
 /// The largest finite float as an integer: |x| above it is infinite or NaN.
 inline constexpr std::int32_t largest_finite = 0x7f7fffff;
@@ -52,12 +62,11 @@ struct quantize_job {
   void* codes = nullptr;           ///< int8 or uint8 [n]
   range_events* events = nullptr;  ///< added to when not null
 
-  /// What the loops multiply by: inverse * 2^fraction_bits in place of a division, or inverse.
-  /// Infinity, which makes every value take the division, where the inverse is denormal.
-  [[nodiscard]] constexpr float fast_factor() const noexcept {
-    if (!divide) return inverse;
+  /// What a fast division multiplies by: inverse * 2^bits. Infinity, which makes every value take the
+  /// true division, where the inverse is denormal.
+  [[nodiscard]] constexpr float fast_factor(const fast_division& d) const noexcept {
     return inverse < std::numeric_limits<float>::min() ? std::numeric_limits<float>::infinity()
-                                                       : inverse * (1 << fraction_bits);
+                                                       : inverse * static_cast<float>(1 << d.bits);
   }
 };
 

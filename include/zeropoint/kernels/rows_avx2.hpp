@@ -110,7 +110,7 @@ struct constants {
   __m256i zero_point, least, most;
 
   ZP_ISA ZP_ALWAYS_INLINE explicit constants(const quantize_job& j)
-      : factor(_mm256_set1_ps(j.fast_factor())),
+      : factor(_mm256_set1_ps(j.divide ? j.fast_factor(in_14_bits) : j.inverse)),
         scale(_mm256_set1_ps(j.scale)),
         inverse(_mm256_set1_ps(j.inverse)),
         low(_mm256_set1_ps(static_cast<float>(j.low))),
@@ -151,13 +151,14 @@ ZP_ISA ZP_NOINLINE packed_steps exact_steps(const float* x, const constants& c,
 /// 32 steps without a division; false where exact_steps has to be asked (rows.hpp).
 template <bool Divide>
 ZP_ISA ZP_ALWAYS_INLINE bool fast_steps(const float* x, const constants& c, packed_steps& out) {
-  __m256i v[4], fraction = _mm256_set1_epi32(near_tie);
+  __m256i v[4], fraction = _mm256_set1_epi32(in_14_bits.near_tie);
   for (std::size_t k = 0; k < 4; ++k) {
     const __m256 value = _mm256_loadu_ps(x + 8 * k);
     if constexpr (Divide) {
-      v[k] = _mm256_cvtps_epi32(_mm256_fmadd_ps(value, c.factor, _mm256_set1_ps(rounding_offset)));
-      fraction = _mm256_min_epi32(fraction, _mm256_and_si256(v[k], _mm256_set1_epi32(near_tie)));
-      v[k] = _mm256_srai_epi32(v[k], fraction_bits);
+      v[k] = _mm256_cvtps_epi32(_mm256_fmadd_ps(value, c.factor, _mm256_set1_ps(in_14_bits.half)));
+      fraction = _mm256_min_epi32(fraction,
+                                  _mm256_and_si256(v[k], _mm256_set1_epi32(in_14_bits.near_tie)));
+      v[k] = _mm256_srai_epi32(v[k], in_14_bits.bits);
     } else {
       v[k] = _mm256_cvtps_epi32(_mm256_mul_ps(value, c.factor));
     }

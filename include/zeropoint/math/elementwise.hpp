@@ -174,9 +174,9 @@ inline constexpr bool has_loops =
      std::is_same_v<Accumulator, statistics_accumulator>);
 
 template <class T, class Rounding>
-void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                   const quantizer<Rounding>& q, T* codes,
-                   kernels::range_events* events = nullptr) noexcept {
+ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
+                                    const quantizer<Rounding>& q, T* codes,
+                                    kernels::range_events* events = nullptr) noexcept {
   const params& p = q.parameters();
   fast.quantize({.x = x,
                  .n = n,
@@ -191,21 +191,24 @@ void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n
                  .events = events});
 }
 template <class T, class Rounding>
-void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                   const quantizer<Rounding>& q, T* codes, no_accumulator&) noexcept {
+ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
+                                    const quantizer<Rounding>& q, T* codes,
+                                    no_accumulator&) noexcept {
   quantize_with(fast, x, n, q, codes);
 }
 template <class T, class Rounding, counts_rows<Rounding> Accumulator>
-void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                   const quantizer<Rounding>& q, T* codes, Accumulator& into) noexcept {
+ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
+                                    const quantizer<Rounding>& q, T* codes,
+                                    Accumulator& into) noexcept {
   kernels::range_events events;
   quantize_with(fast, x, n, q, codes, &events);
   into.add({n, events.low, events.high, events.nan, events.infinite}, {x, n}, q);
 }
 /// In pieces that are still in the first-level cache when their damage is added up.
 template <class T, class Rounding>
-void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                   const quantizer<Rounding>& q, T* codes, statistics_accumulator& into) noexcept {
+ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
+                                    const quantizer<Rounding>& q, T* codes,
+                                    statistics_accumulator& into) noexcept {
   const params& p = q.parameters();
   constexpr std::size_t piece = 2048;
   for (std::size_t i = 0; i < n; i += piece) {
@@ -226,14 +229,10 @@ void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n
   }
 }
 
-/// codes[i] = q(x[i]) for i < n. `into` is told of every block; a run may take several calls when
-/// all but the last have a multiple of 64 elements.
-template <class Arch = xsimd::default_arch, class T, class Rounding, class Accumulator>
-void quantize_row(const float* x, std::size_t n, const quantizer<Rounding>& q, T* codes,
-                  Accumulator& into) noexcept {
-  if constexpr (has_loops<T, Rounding, Accumulator>) {
-    if (const auto* fast = kernels::rows()) return quantize_with(*fast, x, n, q, codes, into);
-  }
+/// quantize_row where no kernel helps.
+template <class Arch, class T, class Rounding, class Accumulator>
+void quantize_row_baseline(const float* x, std::size_t n, const quantizer<Rounding> q, T* codes,
+                           Accumulator& into) noexcept {
   const std::int32_t zero_point = q.parameters().zero_point;
   for_each_block(x, n, 0.0f, [&](const float* p, std::size_t i, std::size_t count) {
     alignas(64) float steps[block];
@@ -241,6 +240,21 @@ void quantize_row(const float* x, std::size_t n, const quantizer<Rounding>& q, T
     narrow(steps, zero_point, count, codes + i);
     into.add(p, steps, codes + i, count, clean, q);
   });
+}
+
+/// codes[i] = q(x[i]) for i < n. `into` is told of every block; a run may take several calls when
+/// all but the last have a multiple of 64 elements.
+///
+/// Inlined, and no reference to q leaves it, so that a quantizer made for one row is never an object in
+/// memory: read there in other widths than it was written in, it would wait for the division behind its
+/// scale to leave the core.
+template <class Arch = xsimd::default_arch, class T, class Rounding, class Accumulator>
+ZP_ALWAYS_INLINE void quantize_row(const float* x, std::size_t n, const quantizer<Rounding>& q,
+                                   T* codes, Accumulator& into) noexcept {
+  if constexpr (has_loops<T, Rounding, Accumulator>) {
+    if (const auto* fast = kernels::rows()) return quantize_with(*fast, x, n, q, codes, into);
+  }
+  quantize_row_baseline<Arch>(x, n, q, codes, into);
 }
 template <class Arch = xsimd::default_arch, class T, class Rounding>
 void quantize_row(const float* x, std::size_t n, const quantizer<Rounding>& q, T* codes) noexcept {

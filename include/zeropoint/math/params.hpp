@@ -99,7 +99,8 @@ struct params {
   ZP_REQUIRE(s.bits >= 2 && s.bits <= 8, "fit: ", s.bits, " bits, expected 2 to 8");
   ZP_REQUIRE(std::isfinite(range.min) && std::isfinite(range.max) && range.min <= range.max,
              "fit: range ", range.min, " .. ", range.max, ", expected finite values, min <= max");
-  const float low = std::fmin(range.min, 0.0f), high = std::fmax(range.max, 0.0f);
+  // Not std::fmin and fmax: a call each, in every row that is quantized dynamically.
+  const float low = range.min < 0 ? range.min : 0.0f, high = range.max > 0 ? range.max : 0.0f;
   params p{1.0f, s.middle(), s.qmin(), s.qmax()};
   if (low == 0.0f && high == 0.0f) {
     if (!s.is_symmetric()) p.zero_point = s.is_signed ? 0 : s.qmin();
@@ -109,17 +110,17 @@ struct params {
   const auto finite_ends = [](params q) {
     const auto steps = static_cast<float>(std::max(q.zero_point - q.qmin, q.qmax - q.zero_point));
     while (!std::isfinite(q.scale * steps)) {
-      q.scale = std::nextafter(std::fmin(q.scale, std::numeric_limits<float>::max() / steps), 0.0f);
+      q.scale = std::nextafter(std::min(q.scale, std::numeric_limits<float>::max() / steps), 0.0f);
     }
     return q;
   };
   const auto raised = [](float scale) {
-    return std::fmax(scale, std::numeric_limits<float>::min());
+    return std::max(scale, std::numeric_limits<float>::min());
   };
   const auto below = static_cast<float>(s.middle() - s.qmin()),
              above = static_cast<float>(s.qmax() - s.middle());
   if (s.is_symmetric()) {
-    p.scale = raised(std::fmax(-low / below, high / above));
+    p.scale = raised(std::max(-low / below, high / above));
     return finite_ends(p);
   }
   const double steps = s.qmax() - s.qmin();

@@ -93,7 +93,7 @@ class quantizer {
  public:
   /// Throws `error` unless the scale is a normal positive float and qmin <= zero_point <= qmax with
   /// at most 256 codes.
-  constexpr explicit quantizer(const params& p) : params_(p) {
+  constexpr explicit quantizer(const params& p) : params_{p.scale, p.zero_point, p.qmin, p.qmax} {
     ZP_REQUIRE(p.scale >= std::numeric_limits<float>::min() &&
                    p.scale <= std::numeric_limits<float>::max(),
                "quantize: scale ", p.scale, ", expected a finite normal positive number");
