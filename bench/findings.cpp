@@ -29,15 +29,19 @@ std::string machine() {
 }
 
 void write_table(std::ostream& out, const findings& found) {
-  std::size_t width = 0;
-  for (const regime& r : found.regimes) width = std::max(width, r.name.size());
+  std::size_t width = 0, unit_width = 0;
+  for (const regime& r : found.regimes) {
+    width = std::max(width, r.name.size()), unit_width = std::max(unit_width, r.unit.size());
+  }
   const auto name = std::setw(static_cast<int>(width));
+  const auto unit = std::setw(static_cast<int>(unit_width + 2));
   out << std::left << name << "regime"
-      << "  floor   goal  measured                    of limit\n"
+      << "  floor   goal  measured  " << unit << ""
+      << "of limit\n"
       << std::fixed << std::setprecision(2);
   for (const regime& r : found.regimes) {
     out << std::left << name << r.name << std::right << std::setw(7) << r.floor << std::setw(7)
-        << r.goal << std::setw(10) << r.measured << "  " << std::left << std::setw(18) << r.unit
+        << r.goal << std::setw(10) << r.measured << "  " << std::left << unit << r.unit
         << std::setw(10) << limit_text(r) << verdict(r) << '\n';
   }
 }

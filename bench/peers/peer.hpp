@@ -31,7 +31,8 @@ class peer_product {
 
 struct peer {
   std::string name;  ///< with its version
-  /// "s8s8s32", exact; "s8s8s8", those requantized; "f32", the same numbers as floats.
+  /// "s8s8s32", exact; "u8s8s32", exact, of activations that are moved up by 128 (at() moves back);
+  /// "s8s8s8", the exact ones requantized; "f32", the same numbers as floats.
   std::string mode;
   std::function<std::unique_ptr<peer_product>(const peer_problem&)> make;
 };
