@@ -23,7 +23,18 @@ if [ "${1:-}" = --builds ]; then
   zp_build release zp-builds
   exec build/release/bin/zp-builds "$@"
 fi
-(zp_require libdnnl-dev:/usr/include/oneapi/dnnl/dnnl.hpp) || say "going on without oneDNN"
+(zp_require libdnnl-dev:/usr/include/oneapi/dnnl/dnnl.hpp) || say "going on without Debian's oneDNN"
+# A newer oneDNN than Debian's, once. The packages hold headers and libraries, nothing of Python.
+if [ -z "${ZP_NO_INSTALL:-}" ] && [ ! -e build/onednn/include/oneapi/dnnl/dnnl.hpp ]; then
+  say "installing a newer oneDNN into build/onednn"
+  log=build/onednn-install.log
+  mkdir -p build
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ||
+    (zp_require python3-venv:/usr/share/doc/python3-venv) || true
+  { python3 -m venv build/onednn &&
+    timeout 120 build/onednn/bin/pip install -q onednn-devel-cpu-gomp; } >"$log" 2>&1 </dev/null ||
+    say "going on without a newer oneDNN: see $log"
+fi
 (zp_require libopenblas-dev:/usr/include/x86_64-linux-gnu/cblas-openblas.h) ||
   say "going on without OpenBLAS"
 (zp_require libgemmlowp-dev:/usr/include/gemmlowp/public/gemmlowp.h) ||

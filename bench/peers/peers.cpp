@@ -20,12 +20,13 @@ struct adapter {
 constexpr adapter adapters[] = {
     {"onednn", "oneDNN", "Debian: libdnnl-dev"},
     {"gemmlowp", "gemmlowp", "Debian: libgemmlowp-dev"},
+    {"onednn_newer", "newer oneDNN", "Python registry: onednn-devel-cpu-gomp"},
     {"xnnpack", "XNNPACK", "Debian: libxnnpack-dev, libpthreadpool-dev"},
     {"openblas_f32", "OpenBLAS", "Debian: libopenblas-dev"},
     {"eigen_f32", "Eigen", "Debian: libeigen3-dev"},
 };
 
-/// What this adapter adds to the list; empty, or why it adds nothing.
+/// Fills `list`; returns nothing, or why it stays empty.
 std::string load(const adapter& one, std::vector<peer>& list) {
   const std::string file = std::string(ZP_PEERS) + '/' + one.module + ".so";
   if (!std::filesystem::exists(file)) return "not found (" + std::string(one.source) + ')';
@@ -45,11 +46,22 @@ struct roster {
   std::vector<std::string> missing;
   roster() {
     for (const adapter& one : adapters) {
-      const std::string why = load(one, peers);
+      std::vector<peer> more;
+      std::string why = load(one, more);
+      for (const peer& p : more) {
+        // A second library of the same file name is the first one again, to the dynamic linker.
+        if (has(p)) why = p.name + " is there already";
+        if (!has(p)) peers.push_back(p);
+      }
       if (!why.empty()) missing.push_back(std::string(one.name) + ": " + why);
     }
   }
 };
+  [[nodiscard]] bool has(const peer& p) const {
+    return std::any_of(peers.begin(), peers.end(), [&](const peer& known) {
+      return known.name == p.name && known.mode == p.mode;
+    });
+  }
 
 const roster& loaded() {
   static const roster once;
