@@ -18,9 +18,10 @@ struct adapter {
 };
 
 constexpr adapter adapters[] = {
+    {"aocl_dlp", "AOCL-DLP", "source: github.com/amd/aocl-dlp; CMAKE_PREFIX_PATH"},
     {"onednn", "oneDNN", "Debian: libdnnl-dev"},
-    {"gemmlowp", "gemmlowp", "Debian: libgemmlowp-dev"},
     {"onednn_newer", "newer oneDNN", "Python registry: onednn-devel-cpu-gomp"},
+    {"gemmlowp", "gemmlowp", "Debian: libgemmlowp-dev"},
     {"xnnpack", "XNNPACK", "Debian: libxnnpack-dev, libpthreadpool-dev"},
     {"openblas_f32", "OpenBLAS", "Debian: libopenblas-dev"},
     {"eigen_f32", "Eigen", "Debian: libeigen3-dev"},
@@ -56,12 +57,12 @@ struct roster {
       if (!why.empty()) missing.push_back(std::string(one.name) + ": " + why);
     }
   }
-};
   [[nodiscard]] bool has(const peer& p) const {
     return std::any_of(peers.begin(), peers.end(), [&](const peer& known) {
       return known.name == p.name && known.mode == p.mode;
     });
   }
+};
 
 const roster& loaded() {
   static const roster once;
