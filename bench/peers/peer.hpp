@@ -32,7 +32,9 @@ class peer_product {
 struct peer {
   std::string name;  ///< with its version
   /// "s8s8s32", exact; "u8s8s32", exact, of activations that are moved up by 128 (at() moves back);
-  /// "s8s8s8", the exact ones requantized; "f32", the same numbers as floats.
+  /// "s8s8s8", the exact ones requantized; "f32", the same numbers as floats; "q8_0" and "q4_0", floats
+  /// in and out, the activations quantized in the call, the weights of 8 or 4 bits in blocks of 32.
+  /// These two are exact where each block of the codes holds its largest code: every scale is 1.
   std::string mode;
   std::function<std::unique_ptr<peer_product>(const peer_problem&)> make;
 };

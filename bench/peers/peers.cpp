@@ -23,6 +23,7 @@ constexpr adapter adapters[] = {
     {"onednn_newer", "newer oneDNN", "Python registry: onednn-devel-cpu-gomp"},
     {"gemmlowp", "gemmlowp", "Debian: libgemmlowp-dev"},
     {"xnnpack", "XNNPACK", "Debian: libxnnpack-dev, libpthreadpool-dev"},
+    {"ggml", "ggml", "source: github.com/ggml-org/ggml; CMAKE_PREFIX_PATH"},
     {"openblas_f32", "OpenBLAS", "Debian: libopenblas-dev"},
     {"eigen_f32", "Eigen", "Debian: libeigen3-dev"},
 };
