@@ -6,6 +6,7 @@
 #include <ggml.h>
 
 #include <array>
+#include <cstdio>
 #include <stdexcept>
 
 #include "peer.hpp"
@@ -125,6 +126,11 @@ class ggml_product final : public peer_product {
 
 const char* zp_peers(std::vector<bench::peer>& list) {
   using namespace bench;
+  ggml_log_set(  // it reports each tensor that it repacks
+      [](ggml_log_level level, const char* text, void*) {
+        if (level == GGML_LOG_LEVEL_ERROR) std::fputs(text, stderr);
+      },
+      nullptr);
   ggml_backend_cpu_set_n_threads(cpu(), 1);
   const std::string name = std::string("ggml ") + ggml_version();
   list.push_back({name, "q8_0",

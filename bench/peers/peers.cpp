@@ -21,6 +21,8 @@ constexpr adapter adapters[] = {
     {"aocl_dlp", "AOCL-DLP", "source: github.com/amd/aocl-dlp; CMAKE_PREFIX_PATH"},
     {"onednn", "oneDNN", "Debian: libdnnl-dev"},
     {"onednn_newer", "newer oneDNN", "Python registry: onednn-devel-cpu-gomp"},
+    {"fbgemm", "FBGEMM", "source: github.com/pytorch/FBGEMM, shared; CMAKE_PREFIX_PATH"},
+    {"ruy", "ruy", "source: github.com/google/ruy, position-independent; CMAKE_PREFIX_PATH"},
     {"gemmlowp", "gemmlowp", "Debian: libgemmlowp-dev"},
     {"xnnpack", "XNNPACK", "Debian: libxnnpack-dev, libpthreadpool-dev"},
     {"ggml", "ggml", "source: github.com/ggml-org/ggml; CMAKE_PREFIX_PATH"},
