@@ -61,11 +61,17 @@ void write_markdown(const std::string& path, const findings& found, bool quick) 
     out << "| " << r.name << " | " << r.floor << " | " << r.goal << " | " << r.measured << " | "
         << r.unit << " | " << limit_text(r) << " | " << verdict(r) << " |\n";
   }
-  out << "\n## Beside other libraries\n\nHow many times as fast we are. Integer results were "
-         "compared bit for bit;\nthe mode is what both compute: int8 to 32-bit sums, to int8 "
-         "codes, or "
-         "f32 against our int8 with floats out.\n\n| peer | mode | shape | M | K | N | ratio |\n"
-         "|---|---|---|---|---|---|---|\n";
+  out << R"(
+## Beside other libraries
+
+How many times as fast we are. Results were compared first, integers bit for bit; the mode is what both
+compute: s8 or u8 times s8 to 32-bit sums, s8 to codes of int8, f32 against our int8 with floats out,
+or, floats in and out with the activations quantized on the way, weights in blocks of 32 (q8_0, q4_0)
+against our dynamic int8 layer and our int4 layer.
+
+| peer | mode | shape | M | K | N | ratio |
+|---|---|---|---|---|---|---|
+)";
   for (const auto& p : found.peers) {
     out << "| " << p["peer"].get<std::string>() << " | " << p["mode"].get<std::string>() << " | "
         << p["shape"].get<std::string>() << " | " << p["m"] << " | " << p["k"] << " | " << p["n"]

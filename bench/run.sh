@@ -4,8 +4,15 @@
 #   bench/run.sh [--quick] [--json FILE] [--markdown FILE]
 #   bench/run.sh --builds [--quick] [--json FILE] [--markdown FILE]
 #
-# Builds zp-regimes (Release) and runs it. Other libraries join where they are installed; as root or
-# with sudo, oneDNN and OpenBLAS are installed when Debian has them. --quick takes under three minutes.
+# Builds zp-regimes (Release) and runs it. Other libraries join where they are found: from Debian
+# oneDNN, OpenBLAS, gemmlowp and XNNPACK, installed as root or with sudo; a newer oneDNN from the Python
+# registry, installed into build/onednn; and AOCL-DLP, FBGEMM, ruy and ggml where you built and
+# installed them, with CMAKE_PREFIX_PATH in the environment naming the places, colons between:
+#
+#   CMAKE_PREFIX_PATH=$HOME/aocl-dlp:$HOME/ggml bench/run.sh --quick
+#
+# (FBGEMM as a shared library, ruy with position-independent code.) Each is raced on one thread and
+# what is missing is named. --quick takes under three minutes.
 # --builds instead compares the library compiled by GCC and Clang, portable and with -march=native, in
 # one process (zp-builds); that takes under three minutes once the four are compiled.
 set -euo pipefail
