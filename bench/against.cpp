@@ -44,7 +44,8 @@ opponents::opponents(race& r, const peer_problem& problem,
     auto product = other.make(problem);
     require_same(other, *product, problem.k, sums);
     all_.push_back({other, std::move(product)});
-    r.enter(all_.back().entry(), [run = all_.back().product.get()] { run->run(); });
+    r.enter(
+        all_.back().entry(), [run = all_.back().product.get()] { run->run(); }, problem.copies);
   }
 }
 

@@ -40,7 +40,12 @@ best_peer race_layer(const settings& o, findings& found, const std::string& mode
            zp::pack(zp::matrix_view<const std::int8_t>(w.data(), s.n, s.k)), c);
   race r(o, cold);
   std::size_t next = 0;
-  r.enter("layer", [&] { layers[next++ % layers.size()]({x.data(), m, s.k}, {y.data(), m, s.n}); });
+  r.enter(
+      "layer",
+      [&] {
+        layers[next++ % layers.size()]({x.data(), m, s.k}, {y.data(), m, s.n});
+      },
+      layers.size());
   const opponents others(r, {m, s.k, s.n, layers.size(), a.data(), w.data()}, c, {{mode, "layer"}});
   r.run();
   if (!std::equal(sums.span().begin(), sums.span().end(), y.span().begin())) {

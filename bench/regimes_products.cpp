@@ -21,19 +21,22 @@ outcome race_int8(const settings& o, limits& limit, findings& found, const shape
   product to_s8(m, s, kernel, output::s8, cold);
   std::unique_ptr<product> from_u8;
   race r(o, cold);
-  r.enter("f32", [&] { to_f32.run(zp::serial{}); });
-  r.enter("s32", [&] { to_s32.run(zp::serial{}); });
-  r.enter("s8", [&] { to_s8.run(zp::serial{}); });
+  r.enter(
+      "f32", [&] { to_f32.run(zp::serial{}); }, to_f32.copies());
+  r.enter(
+      "s32", [&] { to_s32.run(zp::serial{}); }, to_s32.copies());
+  r.enter(
+      "s8", [&] { to_s8.run(zp::serial{}); }, to_s8.copies());
   limit.enter_peak(r, to_f32.operations());
   limit.enter_read(r, to_f32.bytes(), cold);
   our_entries ours = {{"s8s8s32", "s32"}, {"s8s8s8", "s8"}};
   if (!cold) ours["f32"] = "f32";  // cold it reads four times the bytes: another regime
   if (has_peers("u8s8s32")) {
     from_u8 = std::make_unique<product>(m, s, kernel, output::u8_s32, cold);
-    r.enter("u8", [&] { from_u8->run(zp::serial{}); });
+    r.enter(
+        "u8", [&] { from_u8->run(zp::serial{}); }, from_u8->copies());
     ours["u8s8s32"] = "u8";
   }
-  to_s32.run(zp::serial{});
   const opponents others(r, {m, s.k, s.n, to_s32.copies(), to_s32.a(), to_s32.w()}, to_s32.result(),
                          ours);
   r.run();
@@ -129,8 +132,10 @@ void int4(const settings& o, limits& limit, findings& found) {
   for (const shape& s : {shape{"qkv", 768, 2304}, shape{"q", 2048, 2048}}) {
     product four(1, s, kernel, output::int4, true), eight(1, s, kernel, output::f32, true);
     race r(o, true);
-    r.enter("int4", [&] { four.run(zp::serial{}); });
-    r.enter("int8", [&] { eight.run(zp::serial{}); });
+    r.enter(
+        "int4", [&] { four.run(zp::serial{}); }, four.copies());
+    r.enter(
+        "int8", [&] { eight.run(zp::serial{}); }, eight.copies());
     limit.enter_read(r, four.bytes(), true);
     r.run();
     over_int8.push_back(r.ratio("int8", "int4"));

@@ -21,7 +21,6 @@ class ruy_product final : public peer_product {
     left_.set_cache_policy(ruy::CachePolicy::kAlwaysCache);
     right_.set_data(a_.data());
     result_.set_data(c_.data());
-    for (std::size_t i = 0; i < p.copies; ++i) run();
   }
   /// c [m, n] by rows is c^T [n, m] by columns: the weights are the left-hand side.
   void run() override {
