@@ -29,15 +29,19 @@ std::string machine() {
 }
 
 void write_table(std::ostream& out, const findings& found) {
-  std::size_t width = 0;
-  for (const regime& r : found.regimes) width = std::max(width, r.name.size());
+  std::size_t width = 0, unit_width = 0;
+  for (const regime& r : found.regimes) {
+    width = std::max(width, r.name.size()), unit_width = std::max(unit_width, r.unit.size());
+  }
   const auto name = std::setw(static_cast<int>(width));
+  const auto unit = std::setw(static_cast<int>(unit_width + 2));
   out << std::left << name << "regime"
-      << "  floor   goal  measured                    of limit\n"
+      << "  floor   goal  measured  " << unit << ""
+      << "of limit\n"
       << std::fixed << std::setprecision(2);
   for (const regime& r : found.regimes) {
     out << std::left << name << r.name << std::right << std::setw(7) << r.floor << std::setw(7)
-        << r.goal << std::setw(10) << r.measured << "  " << std::left << std::setw(18) << r.unit
+        << r.goal << std::setw(10) << r.measured << "  " << std::left << unit << r.unit
         << std::setw(10) << limit_text(r) << verdict(r) << '\n';
   }
 }
@@ -57,11 +61,17 @@ void write_markdown(const std::string& path, const findings& found, bool quick) 
     out << "| " << r.name << " | " << r.floor << " | " << r.goal << " | " << r.measured << " | "
         << r.unit << " | " << limit_text(r) << " | " << verdict(r) << " |\n";
   }
-  out << "\n## Beside other libraries\n\nHow many times as fast we are. Integer results were "
-         "compared bit for bit;\nthe mode is what both compute: int8 to 32-bit sums, to int8 "
-         "codes, or "
-         "f32 against our int8 with floats out.\n\n| peer | mode | shape | M | K | N | ratio |\n"
-         "|---|---|---|---|---|---|---|\n";
+  out << R"(
+## Beside other libraries
+
+How many times as fast we are. Results were compared first, integers bit for bit; the mode is what both
+compute: s8 or u8 times s8 to 32-bit sums, s8 to codes of int8, f32 against our int8 with floats out,
+or, floats in and out with the activations quantized on the way, weights in blocks of 32 (q8_0, q4_0)
+against our dynamic int8 layer and our int4 layer.
+
+| peer | mode | shape | M | K | N | ratio |
+|---|---|---|---|---|---|---|
+)";
   for (const auto& p : found.peers) {
     out << "| " << p["peer"].get<std::string>() << " | " << p["mode"].get<std::string>() << " | "
         << p["shape"].get<std::string>() << " | " << p["m"] << " | " << p["k"] << " | " << p["n"]

@@ -38,7 +38,8 @@ inline std::vector<shape> read_shapes(const std::string& path) {
   return shapes;
 }
 
-enum class output { s32, f32, s8, int4 };
+/// What a product of s8 gives; u8_s32: of activations that are moved up by 128.
+enum class output { s32, u8_s32, f32, s8, int4 };
 inline output output_of(const std::string& name) {
   if (name == "s32") return output::s32;
   if (name == "f32") return output::f32;
@@ -76,7 +77,11 @@ class product {
       const auto packed = zp::pack(zp::matrix_view<const std::int8_t>(w_.data(), s.n, s.k), kernel);
       int8_.assign(copies_for(cold, packed.bytes()), packed);
     }
-    out_ = zp::aligned_buffer<std::int32_t>(to == output::s32 ? m * s.n : 0);
+    if (to == output::u8_s32) {
+      for (const std::int8_t x : a_) raised_.push_back(static_cast<std::uint8_t>(x + 128));
+    }
+    const bool sums = to == output::s32 || to == output::u8_s32;
+    out_ = zp::aligned_buffer<std::int32_t>(sums ? m * s.n : 0);
     float_out_ = zp::aligned_buffer<float>(to == output::f32 || to == output::int4 ? m * s.n : 0);
     codes_out_ = zp::aligned_buffer<std::int8_t>(to == output::s8 ? m * s.n : 0);
   }
@@ -87,8 +92,10 @@ class product {
     const zp::matrix_view<const std::int8_t> a(a_.data(), m_, shape_.k);
     const std::span<const float> all(scales_);
     if (to_ == output::s32) {
-      zp::gemm(a, int8_[at % int8_.size()],
-               zp::matrix_view<std::int32_t>(out_.data(), m_, shape_.n), ex);
+      zp::gemm(a, int8_[at % int8_.size()], result(), ex);
+    } else if (to_ == output::u8_s32) {
+      const zp::matrix_view<const std::uint8_t> raised(raised_.data(), m_, shape_.k);
+      zp::gemm(raised, int8_[at % int8_.size()], result(), ex);
     } else if (to_ == output::f32) {
       const zp::dequantization d{all.first(m_), all.subspan(m_, shape_.n),
                                  all.subspan(m_ + shape_.n, shape_.n)};
@@ -130,6 +137,7 @@ class product {
   shape shape_;
   output to_;
   std::vector<std::int8_t> a_, w_;
+  std::vector<std::uint8_t> raised_;
   std::vector<float> scales_;
   std::vector<zp::packed_weights> int8_;
   std::vector<zp::packed_int4_weights> int4_;

@@ -29,6 +29,7 @@ int main(int argc, char** argv) try {
   int8_cold(o, limit, found);
   int4(o, limit, found);
   layers(o, limit, found);
+  blocks(o, found);
   row_loops(o, found);
 
   std::cout << machine() << "\n\n";

@@ -13,6 +13,8 @@ void int8_cold(const settings& o, limits& limit, findings& found);
 void int4(const settings& o, limits& limit, findings& found);
 /// Layers with floats in and out, and two threads.
 void layers(const settings& o, limits& limit, findings& found);
+/// Such layers beside libraries that have products of f32 with weights in blocks of 32.
+void blocks(const settings& o, findings& found);
 /// Quantization and dequantization of rows, in and out of cache.
 void row_loops(const settings& o, findings& found);
 

@@ -30,9 +30,12 @@ void layers(const settings& o, limits& limit, findings& found) {
     std::vector<float> y(s.n);
     race r(o, true);
     std::size_t next = 0;
-    r.enter("layer", [&] {
-      floats[next++ % floats.size()]({x.data(), 1, s.k}, {y.data(), 1, s.n});
-    });
+    r.enter(
+        "layer",
+        [&] {
+          floats[next++ % floats.size()]({x.data(), 1, s.k}, {y.data(), 1, s.n});
+        },
+        floats.size());
     limit.enter_read(r, s.k * s.n, true);
     r.run();
     weight_only.push_back(r.ratio("read", "layer"));

@@ -1,10 +1,7 @@
 // Products of codes against the multiply-add peak, the streaming read and the other libraries.
-#include <zeropoint/math/requantize.hpp>
+#include <algorithm>
 
-#include <cmath>
-#include <map>
-
-#include "peers/peer.hpp"
+#include "against.hpp"
 #include "regimes.hpp"
 
 namespace bench {
@@ -14,87 +11,57 @@ namespace {
 /// What one int8 product and its peers did.
 struct outcome {
   double of_peak = 0, of_read = 0;  ///< time of the limit over ours: the longer one is the limit
-  std::map<std::string, double> against;  ///< by mode, the best peer: how many times as fast we are
+  std::map<std::string, best_peer> against;  ///< by mode
 };
-
-/// The same numbers out of another library: exactly, or requantized to int8 exactly, or in f32 as k
-/// additions can round: each by 2^-24 of a partial sum, and those are below 4 standard deviations of
-/// the whole, 73^2 sqrt(k).
-void require_same(const peer& other, peer_product& theirs, std::size_t k,
-                  const zp::matrix_view<std::int32_t>& c) {
-  theirs.run();
-  const double depth = static_cast<double>(k);
-  const float multiplier = requantization_multiplier(k);
-  const zp::params int8{1, 0, -128, 127};
-  const double near = depth * 0x1p-24 * 4 * 73 * 73 * std::sqrt(depth);
-  for (std::size_t i = 0; i < c.rows(); ++i) {
-    for (std::size_t j = 0; j < c.cols(); ++j) {
-      const double exact =
-          other.mode == "s8s8s8" ? zp::requantize(c(i, j), multiplier, int8) : c(i, j);
-      const double got = theirs.at(i, j);
-      const bool same = other.mode == "f32" ? std::fabs(got - exact) <= near : got == exact;
-      if (same) continue;
-      std::cerr << "zp-regimes: " << other.name << ' ' << other.mode << " gives " << got << " at ("
-                << i << ", " << j << "), expected " << exact << '\n';
-      std::exit(1);
-    }
-  }
-}
 
 outcome race_int8(const settings& o, limits& limit, findings& found, const shape& s, std::size_t m,
                   bool cold) {
   const auto& kernel = zp::kernels::best();
   product to_f32(m, s, kernel, output::f32, cold), to_s32(m, s, kernel, output::s32, cold);
   product to_s8(m, s, kernel, output::s8, cold);
+  std::unique_ptr<product> from_u8;
   race r(o, cold);
-  r.enter("f32", [&] { to_f32.run(zp::serial{}); });
-  r.enter("s32", [&] { to_s32.run(zp::serial{}); });
-  r.enter("s8", [&] { to_s8.run(zp::serial{}); });
+  r.enter(
+      "f32", [&] { to_f32.run(zp::serial{}); }, to_f32.copies());
+  r.enter(
+      "s32", [&] { to_s32.run(zp::serial{}); }, to_s32.copies());
+  r.enter(
+      "s8", [&] { to_s8.run(zp::serial{}); }, to_s8.copies());
   limit.enter_peak(r, to_f32.operations());
   limit.enter_read(r, to_f32.bytes(), cold);
-  std::vector<std::pair<peer, std::unique_ptr<peer_product>>> others;
-  to_s32.run(zp::serial{});
-  for (const peer& other : peers()) {
-    if (cold && other.mode == "f32") continue;  // four times the bytes: another regime
-    auto theirs = other.make({m, s.k, s.n, to_s32.copies(), to_s32.a(), to_s32.w()});
-    require_same(other, *theirs, s.k, to_s32.result());
-    others.emplace_back(other, std::move(theirs));
-    r.enter(other.name + other.mode, [p = others.back().second.get()] { p->run(); });
+  our_entries ours = {{"s8s8s32", "s32"}, {"s8s8s8", "s8"}};
+  if (!cold) ours["f32"] = "f32";  // cold it reads four times the bytes: another regime
+  if (has_peers("u8s8s32")) {
+    from_u8 = std::make_unique<product>(m, s, kernel, output::u8_s32, cold);
+    r.enter(
+        "u8", [&] { from_u8->run(zp::serial{}); }, from_u8->copies());
+    ours["u8s8s32"] = "u8";
   }
+  const opponents others(r, {m, s.k, s.n, to_s32.copies(), to_s32.a(), to_s32.w()}, to_s32.result(),
+                         ours);
   r.run();
   outcome result;
   if (limit.has_peak()) result.of_peak = r.ratio("peak", "f32");
   result.of_read = r.ratio("read", "f32");
-  for (const auto& [other, theirs] : others) {
-    const std::string ours = other.mode == "f32" ? "f32" : other.mode == "s8s8s8" ? "s8" : "s32";
-    const double ratio = r.ratio(other.name + other.mode, ours);
-    double& best = result.against[other.mode];
-    best = best == 0 ? ratio : std::min(best, ratio);
-    found.peers.push_back({{"shape", s.name + (cold ? ", cold" : "")},
-                           {"m", m},
-                           {"k", s.k},
-                           {"n", s.n},
-                           {"mode", other.mode},
-                           {"peer", other.name},
-                           {"ratio", ratio}});
-  }
+  result.against = others.results(s.name + (cold ? ", cold" : ""), found);
   return result;
 }
 
 /// Fractions and ratios of several products in one number each.
 struct summary {
   std::vector<double> of_peak, of_read, of_limit;
-  std::map<std::string, std::vector<double>> against;
+  std::map<std::string, strongest> against;
   void take(const outcome& one) {
     of_peak.push_back(one.of_peak), of_read.push_back(one.of_read);
     of_limit.push_back(std::max(one.of_peak, one.of_read));
-    for (const auto& [mode, ratio] : one.against) against[mode].push_back(ratio);
+    for (const auto& [mode, peer] : one.against) against[mode].take(peer);
   }
-  void add_against(findings& found, const std::string& name, const char* mode, double goal) const {
+  void add_against(findings& found, const std::string& name, const std::string& mode,
+                   double goal) const {
     const auto at = against.find(mode);
     if (at == against.end()) return;
-    const std::string other = mode == std::string("f32") ? "best f32" : "best s8s8s32 peer";
-    found.add(name + " against the " + other, "x", goal, goal, geometric_mean(at->second));
+    const std::string other = mode == "f32" ? "best f32" : "best " + mode + " peer";
+    at->second.add_to(found, name + " against the " + other, goal, goal);
   }
 };
 
@@ -133,6 +100,7 @@ void int8_hot(const settings& o, limits& limit, findings& found) {
   large.add_against(found, "int8, M >= 128", "f32", 4.0);
   medium.add_against(found, "int8, M = 32", "s8s8s32", 1.05);
   small.add_against(found, "int8, M = 8", "s8s8s32", 1.25);
+  small.add_against(found, "int8, M = 8", "u8s8s32", 1.0);
 }
 
 void int8_cold(const settings& o, limits& limit, findings& found) {
@@ -164,8 +132,10 @@ void int4(const settings& o, limits& limit, findings& found) {
   for (const shape& s : {shape{"qkv", 768, 2304}, shape{"q", 2048, 2048}}) {
     product four(1, s, kernel, output::int4, true), eight(1, s, kernel, output::f32, true);
     race r(o, true);
-    r.enter("int4", [&] { four.run(zp::serial{}); });
-    r.enter("int8", [&] { eight.run(zp::serial{}); });
+    r.enter(
+        "int4", [&] { four.run(zp::serial{}); }, four.copies());
+    r.enter(
+        "int8", [&] { eight.run(zp::serial{}); }, eight.copies());
     limit.enter_read(r, four.bytes(), true);
     r.run();
     over_int8.push_back(r.ratio("int8", "int4"));

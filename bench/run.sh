@@ -4,8 +4,15 @@
 #   bench/run.sh [--quick] [--json FILE] [--markdown FILE]
 #   bench/run.sh --builds [--quick] [--json FILE] [--markdown FILE]
 #
-# Builds zp-regimes (Release) and runs it. Other libraries join where they are installed; as root or
-# with sudo, oneDNN and OpenBLAS are installed when Debian has them. --quick takes under three minutes.
+# Builds zp-regimes (Release) and runs it. Other libraries join where they are found: from Debian
+# oneDNN, OpenBLAS, gemmlowp and XNNPACK, installed as root or with sudo; a newer oneDNN from the Python
+# registry, installed into build/onednn; and AOCL-DLP, FBGEMM, ruy and ggml where you built and
+# installed them, with CMAKE_PREFIX_PATH in the environment naming the places, colons between:
+#
+#   CMAKE_PREFIX_PATH=$HOME/aocl-dlp:$HOME/ggml bench/run.sh --quick
+#
+# (FBGEMM as a shared library, ruy with position-independent code.) Each is raced on one thread and
+# what is missing is named. --quick takes under three minutes.
 # --builds instead compares the library compiled by GCC and Clang, portable and with -march=native, in
 # one process (zp-builds); that takes under three minutes once the four are compiled.
 set -euo pipefail
@@ -23,7 +30,18 @@ if [ "${1:-}" = --builds ]; then
   zp_build release zp-builds
   exec build/release/bin/zp-builds "$@"
 fi
-(zp_require libdnnl-dev:/usr/include/oneapi/dnnl/dnnl.hpp) || say "going on without oneDNN"
+(zp_require libdnnl-dev:/usr/include/oneapi/dnnl/dnnl.hpp) || say "going on without Debian's oneDNN"
+# A newer oneDNN than Debian's, once. The packages hold headers and libraries, nothing of Python.
+if [ -z "${ZP_NO_INSTALL:-}" ] && [ ! -e build/onednn/include/oneapi/dnnl/dnnl.hpp ]; then
+  say "installing a newer oneDNN into build/onednn"
+  log=build/onednn-install.log
+  mkdir -p build
+  python3 -c 'import ensurepip, venv' >/dev/null 2>&1 ||
+    (zp_require python3-venv:/usr/share/doc/python3-venv) || true
+  { python3 -m venv build/onednn &&
+    timeout 120 build/onednn/bin/pip install -q onednn-devel-cpu-gomp; } >"$log" 2>&1 </dev/null ||
+    say "going on without a newer oneDNN: see $log"
+fi
 (zp_require libopenblas-dev:/usr/include/x86_64-linux-gnu/cblas-openblas.h) ||
   say "going on without OpenBLAS"
 (zp_require libgemmlowp-dev:/usr/include/gemmlowp/public/gemmlowp.h) ||

@@ -33,12 +33,14 @@ class eigen_product final : public peer_product {
 };
 
 }  // namespace
-
-peer eigen_f32() {
-  Eigen::setNbThreads(1);
-  return {"Eigen " + std::to_string(EIGEN_WORLD_VERSION) + "." +
-              std::to_string(EIGEN_MAJOR_VERSION) + "." + std::to_string(EIGEN_MINOR_VERSION),
-          "f32", [](const peer_problem& p) { return std::make_unique<eigen_product>(p); }};
-}
-
 }  // namespace bench
+
+const char* zp_peers(std::vector<bench::peer>& list) {
+  Eigen::setNbThreads(1);
+  list.push_back(
+      {"Eigen " + std::to_string(EIGEN_WORLD_VERSION) + "." + std::to_string(EIGEN_MAJOR_VERSION) +
+           "." + std::to_string(EIGEN_MINOR_VERSION),
+       "f32",
+       [](const bench::peer_problem& p) { return std::make_unique<bench::eigen_product>(p); }});
+  return nullptr;
+}

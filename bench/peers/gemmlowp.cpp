@@ -55,14 +55,14 @@ class gemmlowp_product final : public peer_product {
 };
 
 }  // namespace
-
-bool gemmlowp_runs() {
-  return zeropoint::contains(zeropoint::cpu_features(), zeropoint::isa::avx2_fma);
-}
-peer gemmlowp_s8() {
-  return {"gemmlowp", "s8s8s32", [](const peer_problem& p) -> std::unique_ptr<peer_product> {
-            return std::make_unique<gemmlowp_product>(p);
-          }};
-}
-
 }  // namespace bench
+
+const char* zp_peers(std::vector<bench::peer>& list) {
+  if (!zeropoint::contains(zeropoint::cpu_features(), zeropoint::isa::avx2_fma)) {
+    return "compiled for AVX2, which this processor lacks";
+  }
+  list.push_back({"gemmlowp", "s8s8s32", [](const bench::peer_problem& p) {
+                    return std::make_unique<bench::gemmlowp_product>(p);
+                  }});
+  return nullptr;
+}

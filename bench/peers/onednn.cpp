@@ -62,25 +62,21 @@ class onednn_product final : public peer_product {
   std::size_t next_ = 0;
 };
 
-std::string name() {
-  const dnnl::version_t* v = dnnl::version();
-  omp_set_num_threads(1);
-  return "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) + "." +
-         std::to_string(v->patch);
-}
-
 }  // namespace
-
-peer onednn_s8() {
-  return {name(), "s8s8s32", [](const peer_problem& p) -> std::unique_ptr<peer_product> {
-            return std::make_unique<onednn_product<std::int8_t, std::int32_t>>(p, type::s8,
-                                                                               type::s32);
-          }};
-}
-peer onednn_f32() {
-  return {name(), "f32", [](const peer_problem& p) -> std::unique_ptr<peer_product> {
-            return std::make_unique<onednn_product<float, float>>(p, type::f32, type::f32);
-          }};
-}
-
 }  // namespace bench
+
+const char* zp_peers(std::vector<bench::peer>& list) {
+  using namespace bench;
+  omp_set_num_threads(1);
+  const dnnl::version_t* const v = dnnl::version();
+  const std::string name = "oneDNN " + std::to_string(v->major) + "." + std::to_string(v->minor) +
+                           "." + std::to_string(v->patch);
+  list.push_back({name, "s8s8s32", [](const peer_problem& p) {
+                    return std::make_unique<onednn_product<std::int8_t, std::int32_t>>(p, type::s8,
+                                                                                       type::s32);
+                  }});
+  list.push_back({name, "f32", [](const peer_problem& p) {
+                    return std::make_unique<onednn_product<float, float>>(p, type::f32, type::f32);
+                  }});
+  return nullptr;
+}

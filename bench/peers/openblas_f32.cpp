@@ -33,11 +33,12 @@ class openblas_product final : public peer_product {
 };
 
 }  // namespace
-
-peer openblas_f32() {
-  openblas_set_num_threads(1);
-  return {"OpenBLAS (" + std::string(openblas_get_corename()) + ")", "f32",
-          [](const peer_problem& p) { return std::make_unique<openblas_product>(p); }};
-}
-
 }  // namespace bench
+
+const char* zp_peers(std::vector<bench::peer>& list) {
+  openblas_set_num_threads(1);
+  list.push_back(
+      {"OpenBLAS (" + std::string(openblas_get_corename()) + ")", "f32",
+       [](const bench::peer_problem& p) { return std::make_unique<bench::openblas_product>(p); }});
+  return nullptr;
+}

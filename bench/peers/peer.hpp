@@ -1,5 +1,5 @@
-// Other people's matrix products, to be timed beside ours in one process. An adapter is one file;
-// what was not found when this was built is named by missing_peers().
+// Other people's matrix products, to be timed beside ours in one process. An adapter is one file that
+// becomes a module with one function, zp_peers; what could not be built is named by missing_peers().
 #pragma once
 
 #include <cmath>
@@ -31,7 +31,10 @@ class peer_product {
 
 struct peer {
   std::string name;  ///< with its version
-  /// "s8s8s32", exact; "s8s8s8", those requantized; "f32", the same numbers as floats.
+  /// "s8s8s32", exact; "u8s8s32", exact, of activations that are moved up by 128 (at() moves back);
+  /// "s8s8s8", the exact ones requantized; "f32", the same numbers as floats; "q8_0" and "q4_0", floats
+  /// in and out, the activations quantized in the call, the weights of 8 or 4 bits in blocks of 32.
+  /// These two are exact where each block of the codes holds its largest code: every scale is 1.
   std::string mode;
   std::function<std::unique_ptr<peer_product>(const peer_problem&)> make;
 };
@@ -43,9 +46,13 @@ struct peer {
       std::floor(std::log2(127.0f / (4 * 73 * 73 * std::sqrt(static_cast<float>(k))))));
 }
 
-/// What this program was built with, fastest kind first.
-[[nodiscard]] std::vector<peer> peers();
-/// "name: how to get it", one for each that was not there.
-[[nodiscard]] std::vector<std::string> missing_peers();
+/// What could be loaded, fastest kind first.
+[[nodiscard]] const std::vector<peer>& peers();
+/// "name: how to get it", or why it does not run here, one for each that is not among them.
+[[nodiscard]] const std::vector<std::string>& missing_peers();
 
 }  // namespace bench
+
+/// What a module exports: adds its peers to the list, or tells why they do not run here. Null: added.
+extern "C" __attribute__((visibility("default"))) const char* zp_peers(
+    std::vector<bench::peer>& list);

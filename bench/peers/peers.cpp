@@ -1,60 +1,84 @@
-// The list of adapters that were built; CMake defines ZP_PEER_... for what it found.
+// The modules that CMake could build from the adapters of this folder, loaded. A module of its own for
+// each keeps their symbols apart: two versions of one library, or two copies of what they rely on.
+#include <dlfcn.h>
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+
 #include "peer.hpp"
 
 namespace bench {
+namespace {
 
-#if defined(ZP_PEER_ONEDNN)
-peer onednn_s8();
-peer onednn_f32();
-#endif
-#if defined(ZP_PEER_GEMMLOWP)
-bool gemmlowp_runs();
-peer gemmlowp_s8();
-#endif
-#if defined(ZP_PEER_XNNPACK)
-peer xnnpack_s8();
-#endif
-#if defined(ZP_PEER_OPENBLAS)
-peer openblas_f32();
-#endif
-peer eigen_f32();
+struct adapter {
+  const char* module;
+  const char* name;
+  const char* source;  ///< where one gets it
+};
 
-std::vector<peer> peers() {
-  std::vector<peer> list;
-#if defined(ZP_PEER_ONEDNN)
-  list.push_back(onednn_s8());
-  list.push_back(onednn_f32());
-#endif
-#if defined(ZP_PEER_GEMMLOWP)
-  if (gemmlowp_runs()) list.push_back(gemmlowp_s8());
-#endif
-#if defined(ZP_PEER_XNNPACK)
-  list.push_back(xnnpack_s8());
-#endif
-#if defined(ZP_PEER_OPENBLAS)
-  list.push_back(openblas_f32());
-#endif
-  list.push_back(eigen_f32());
-  return list;
+constexpr adapter adapters[] = {
+    {"aocl_dlp", "AOCL-DLP", "source: github.com/amd/aocl-dlp; CMAKE_PREFIX_PATH"},
+    {"onednn", "oneDNN", "Debian: libdnnl-dev"},
+    {"onednn_newer", "newer oneDNN", "Python registry: onednn-devel-cpu-gomp"},
+    {"fbgemm", "FBGEMM", "source: github.com/pytorch/FBGEMM, shared; CMAKE_PREFIX_PATH"},
+    {"ruy", "ruy", "source: github.com/google/ruy, position-independent; CMAKE_PREFIX_PATH"},
+    {"gemmlowp", "gemmlowp", "Debian: libgemmlowp-dev"},
+    {"xnnpack", "XNNPACK", "Debian: libxnnpack-dev, libpthreadpool-dev"},
+    {"ggml", "ggml", "source: github.com/ggml-org/ggml; CMAKE_PREFIX_PATH"},
+    {"openblas_f32", "OpenBLAS", "Debian: libopenblas-dev"},
+    {"eigen_f32", "Eigen", "Debian: libeigen3-dev"},
+};
+
+/// Fills `list`; returns nothing, or why it stays empty.
+std::string load(const adapter& one, std::vector<peer>& list) {
+  const std::string file = std::string(ZP_PEERS) + '/' + one.module + ".so";
+  if (!std::filesystem::exists(file)) return "not found (" + std::string(one.source) + ')';
+  void* const handle = dlopen(file.c_str(), RTLD_NOW | RTLD_LOCAL);
+  void* const start = handle == nullptr ? nullptr : dlsym(handle, "zp_peers");
+  if (start == nullptr) return dlerror();
+  try {
+    const char* const why = reinterpret_cast<decltype(&zp_peers)>(start)(list);
+    return why == nullptr ? "" : why;
+  } catch (const std::exception& problem) {
+    return problem.what();
+  }
 }
 
-std::vector<std::string> missing_peers() {
-  std::vector<std::string> list;
-#if !defined(ZP_PEER_ONEDNN)
-  list.push_back("oneDNN: not found (Debian: libdnnl-dev)");
-#endif
-#if defined(ZP_PEER_GEMMLOWP)
-  if (!gemmlowp_runs()) list.push_back("gemmlowp: compiled for AVX2, which this processor lacks");
-#else
-  list.push_back("gemmlowp: not found (Debian: libgemmlowp-dev)");
-#endif
-#if !defined(ZP_PEER_XNNPACK)
-  list.push_back("XNNPACK: not found (Debian: libxnnpack-dev, libpthreadpool-dev)");
-#endif
-#if !defined(ZP_PEER_OPENBLAS)
-  list.push_back("OpenBLAS: not found (Debian: libopenblas-dev)");
-#endif
-  return list;
+struct roster {
+  std::vector<peer> peers;
+  std::vector<std::string> missing;
+  roster() {
+    for (const adapter& one : adapters) {
+      std::vector<peer> more;
+      std::string why = load(one, more);
+      for (const peer& p : more) {
+        // A second library of the same file name is the first one again, to the dynamic linker.
+        if (has(p)) why = p.name + " is there already";
+        if (!has(p)) peers.push_back(p);
+      }
+      if (!why.empty()) missing.push_back(std::string(one.name) + ": " + why);
+    }
+  }
+  [[nodiscard]] bool has(const peer& p) const {
+    return std::any_of(peers.begin(), peers.end(), [&](const peer& known) {
+      return known.name == p.name && known.mode == p.mode;
+    });
+  }
+};
+
+const roster& loaded() {
+  static const roster once;
+  return once;
+}
+
+}  // namespace
+
+const std::vector<peer>& peers() {
+  return loaded().peers;
+}
+const std::vector<std::string>& missing_peers() {
+  return loaded().missing;
 }
 
 }  // namespace bench

@@ -49,12 +49,12 @@ class xnnpack_product final : public peer_product {
 };
 
 }  // namespace
-
-peer xnnpack_s8() {
-  require(xnn_initialize(nullptr), "initialize");
-  return {"XNNPACK", "s8s8s8", [](const peer_problem& p) -> std::unique_ptr<peer_product> {
-            return std::make_unique<xnnpack_product>(p);
-          }};
-}
-
 }  // namespace bench
+
+const char* zp_peers(std::vector<bench::peer>& list) {
+  bench::require(xnn_initialize(nullptr), "initialize");
+  list.push_back({"XNNPACK", "s8s8s8", [](const bench::peer_problem& p) {
+                    return std::make_unique<bench::xnnpack_product>(p);
+                  }});
+  return nullptr;
+}

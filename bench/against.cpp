@@ -1,0 +1,80 @@
+#include "against.hpp"
+
+#include <zeropoint/math/requantize.hpp>
+
+namespace bench {
+
+namespace {
+
+/// Exactly, or requantized to int8 exactly, or in f32 as k additions can round: each by 2^-24 of a
+/// partial sum, and those are below 4 standard deviations of the whole, 73^2 sqrt(k).
+void require_same(const peer& other, peer_product& theirs, std::size_t k,
+                  const zp::matrix_view<std::int32_t>& c) {
+  theirs.run();
+  const double depth = static_cast<double>(k);
+  const float multiplier = requantization_multiplier(k);
+  const zp::params int8{1, 0, -128, 127};
+  const double near = depth * 0x1p-24 * 4 * 73 * 73 * std::sqrt(depth);
+  for (std::size_t i = 0; i < c.rows(); ++i) {
+    for (std::size_t j = 0; j < c.cols(); ++j) {
+      const double exact =
+          other.mode == "s8s8s8" ? zp::requantize(c(i, j), multiplier, int8) : c(i, j);
+      const double got = theirs.at(i, j);
+      const bool same = other.mode == "f32" ? std::fabs(got - exact) <= near : got == exact;
+      if (same) continue;
+      std::cerr << "zp-regimes: " << other.name << ' ' << other.mode << " gives " << got << " at ("
+                << i << ", " << j << "), expected " << exact << '\n';
+      std::exit(1);
+    }
+  }
+}
+
+}  // namespace
+
+bool has_peers(const std::string& mode) {
+  return std::any_of(peers().begin(), peers().end(),
+                     [&](const peer& one) { return one.mode == mode; });
+}
+
+opponents::opponents(race& r, const peer_problem& problem,
+                     const zp::matrix_view<std::int32_t>& sums, const our_entries& ours)
+    : race_(r), problem_(problem), ours_(ours) {
+  for (const peer& other : peers()) {
+    if (ours.count(other.mode) == 0) continue;
+    auto product = other.make(problem);
+    require_same(other, *product, problem.k, sums);
+    all_.push_back({other, std::move(product)});
+    r.enter(
+        all_.back().entry(), [run = all_.back().product.get()] { run->run(); }, problem.copies);
+  }
+}
+
+std::map<std::string, best_peer> opponents::results(const std::string& shape,
+                                                    findings& found) const {
+  std::map<std::string, best_peer> best;
+  for (const opponent& one : all_) {
+    const double ratio = race_.ratio(one.entry(), ours_.at(one.from.mode));
+    best_peer& leader = best[one.from.mode];
+    if (leader.name.empty() || ratio < leader.ratio) leader = {one.from.name, ratio};
+    found.peers.push_back({{"shape", shape},
+                           {"m", problem_.m},
+                           {"k", problem_.k},
+                           {"n", problem_.n},
+                           {"mode", one.from.mode},
+                           {"peer", one.from.name},
+                           {"ratio", ratio}});
+  }
+  return best;
+}
+
+void strongest::add_to(findings& found, const std::string& name, double floor, double goal) const {
+  if (ratios_.empty()) return;
+  std::vector<std::pair<int, std::string>> order;
+  for (const auto& [peer, wins] : wins_) order.emplace_back(-wins, peer);
+  std::sort(order.begin(), order.end());
+  std::string unit;
+  for (const auto& [wins, peer] : order) unit += (unit.empty() ? "x " : ", ") + peer;
+  found.add(name, unit, floor, goal, geometric_mean(ratios_));
+}
+
+}  // namespace bench
