@@ -180,11 +180,31 @@ struct product {
     }
   }
 
+  /// What the column side of panel p reads: three lines an array, for which a kernel that streams
+  /// weights from memory would otherwise wait at the beginning of every panel. Inlined: a function that
+  /// only prefetches has no effect in g++ 12's eyes, and its call is dropped.
+  ZP_ALWAYS_INLINE void fetch_columns(std::size_t p) const {
+    const std::size_t nr = w.format().nr, first = p * nr;
+    fetch(w.panel_sums(p), nr);
+    if constexpr (!std::is_same_v<Out, std::int32_t>) {
+      const std::size_t live = w.n() - first < nr ? w.n() - first : nr;
+      if (d.column_scales.size() > 1) fetch(d.column_scales.data() + first, live);
+      if (!d.bias.empty()) fetch(d.bias.data() + first, live);
+    }
+  }
+  template <class T>
+  ZP_ALWAYS_INLINE static void fetch(const T* from, std::size_t count) {
+    const char* const at = reinterpret_cast<const char*>(from);
+    for (std::size_t i = 0; i < count * sizeof(T); i += 64) __builtin_prefetch(at + i, 0, 3);
+    __builtin_prefetch(at + count * sizeof(T) - 1, 0, 3);
+  }
+
   /// Rows first .. first + count times panel p; `at` as in set_rows.
   void multiply(std::size_t p, std::size_t first, std::size_t count, std::size_t at) const {
     panel_columns columns;
     kernels::panel_job job;
     set_panel(p, first + count < a.rows(), columns, job);
+    if (job.next != nullptr && p + 1 < w.panels()) fetch_columns(p + 1);
     if (row_zeros != nullptr) job.term[0].column = w.panel_sums(p);
     Out* const to = out.data() + first * out.stride() + p * w.format().nr;
     if constexpr (code8<Out>) {
