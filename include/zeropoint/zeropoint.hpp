@@ -15,6 +15,7 @@
 #include <zeropoint/base/aligned_buffer.hpp>
 #include <zeropoint/base/float16.hpp>
 #include <zeropoint/base/executor.hpp>
+#include <zeropoint/base/thread_team.hpp>
 #include <zeropoint/base/cpu.hpp>
 
 #include <zeropoint/math/params.hpp>

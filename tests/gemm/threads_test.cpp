@@ -1,5 +1,6 @@
-// The same bits from any executor: serial, OpenMP with 1 to 4 threads, and one that runs the tasks
-// backwards.
+// The same bits from any executor: serial, teams and OpenMP with 1 to 4 threads, and one that runs the
+// tasks backwards.
+#include <zeropoint/base/thread_team.hpp>
 #include <zeropoint/gemm/gemm.hpp>
 
 #include "support/executors.hpp"
@@ -43,6 +44,9 @@ TEMPLATE_TEST_CASE("every executor gives the same bits", "", std::int8_t, std::u
       const auto packed = zp::pack(w.view(), *kernel);
       const auto expected = product(a, w, packed, zp::serial{});
       REQUIRE((product(a, w, packed, test::backwards{4}) == expected));
+      for (const std::size_t threads : {1u, 2u, 3u, 4u}) {
+        REQUIRE((product(a, w, packed, zp::thread_team(threads)) == expected));
+      }
 #if defined(_OPENMP)
       for (const int threads : {1, 2, 3, 4}) {
         REQUIRE((product(a, w, packed, zp::openmp(threads)) == expected));

@@ -1,8 +1,8 @@
-// Loops over windows: the library's OpenMP executor, with exceptions carried out of it and scratch
-// objects that are made once per thread.
+// Loops over windows: the library's thread team, with exceptions carried out of it and scratch objects
+// that are made once per thread.
 #pragma once
 
-#include <zeropoint/base/executor.hpp>
+#include <zeropoint/base/thread_team.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -12,14 +12,10 @@
 
 namespace lab {
 
-/// The library's executor with so many threads; serial where there is no OpenMP.
-[[nodiscard]] inline auto executor_of(std::size_t threads) {
-#if defined(_OPENMP)
-  return zeropoint::openmp(static_cast<int>(std::clamp<std::size_t>(threads, 1, 1024)));
-#else
-  static_cast<void>(threads);
-  return zeropoint::serial{};
-#endif
+/// The library's executor with so many threads. Not OpenMP's: where other programs run, its waiting
+/// threads made decoding twenty times slower.
+[[nodiscard]] inline zeropoint::thread_team executor_of(std::size_t threads) {
+  return zeropoint::thread_team(std::clamp<std::size_t>(threads, 1, 1024));
 }
 
 /// Runs f(0) ... f(count - 1) on `threads` threads. When some throw, the exception of the lowest

@@ -1,7 +1,7 @@
 // Who runs the loops. An executor is called with a number of tasks and a function of the task's
 // index; it may run them in any order and on any thread, and returns when all are done. The library
-// never starts a thread itself, and no result depends on the executor: tasks write disjoint outputs
-// and every reduction over tasks has a fixed shape.
+// starts no thread that nobody asked for (thread_team.hpp has an executor of its own), and no result
+// depends on the executor: tasks write disjoint outputs and every reduction over tasks has a fixed shape.
 #pragma once
 
 #include <zeropoint/base/error.hpp>
