@@ -15,6 +15,9 @@
 
 namespace lab {
 
+/// Terms of a sum of products before it joins the others.
+inline constexpr std::size_t float_sum_depth = 256;
+
 /// What a row of logits contributes to loss and KL; log-sum-exp = max + log(sum).
 struct row_numbers {
   float max = 0;

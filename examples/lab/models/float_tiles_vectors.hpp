@@ -5,6 +5,7 @@
 // For float_products_vectors.hpp alone; nothing here has a name outside of its object file.
 #pragma once
 
+#include "lab/models/float_kernels.hpp"
 #include "lab/models/float_kernels_vectors.hpp"
 
 #if defined(__AVX__)
@@ -61,7 +62,7 @@ constexpr std::size_t tile_vectors = 2, panel_width = tile_vectors * width;
 
 // Elements of k that are summed in registers before they join the sum in memory. Part of what the bits
 // are, so the same in all variants: a panel of 32 columns takes 32 kB.
-constexpr std::size_t depth = 256;
+constexpr std::size_t depth = lab::float_sum_depth;
 // Rows of a tile lie in a copy with this stride, off the powers of two that would put them all into the
 // same eight lines of the first-level cache.
 constexpr std::size_t copy_stride = depth + 16;
