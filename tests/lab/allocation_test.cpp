@@ -11,7 +11,8 @@ TEST_CASE("Decoding a token allocates nothing") {
   const std::string model = GENERATE("gpt2_tied", "opt_pre_norm", "llama_grouped");
   const std::string scheme =
       GENERATE("fp32", "f16", "w8", "w4-g4", "w8-head8", "w8a8-dynamic", "w8a8-dynamic-token",
-               "w8a8-static", "w4a8-g32", "w4a8-g32-head4");
+               "w8a8-static", "w4a8-g32", "w4a8-g32-head4", "w4-awq", "w8a8-outlier",
+               "w8a8-static-rotate", "fp32-kv8", "w8a8-dynamic-token-attn8");
   const lab::transformer m = lab::load_model(test::golden / model);
   const auto ids = test::golden_ids(model);
   const lab::scheme_name names[] = {lab::parse_scheme(scheme)};

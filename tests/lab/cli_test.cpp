@@ -7,6 +7,7 @@
 #include "lab/scratch.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace {
 
@@ -191,6 +192,90 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
            {{"random", "--like", "gpt5", "-o", out}, "no shape \"gpt5\"; there are: gpt2"},
            {{"random", "--like", "gpt2"}, "--out"},
            {{"random", "--like", "gpt2", "-o", text + "/x"}, "cannot be made"},
+           {{"random", "--like", "gpt2", "-o", out, "--seed", "-1"}, "--seed: expected a whole"},
+           {{"compare", "--model", folder, "--prompt", "x", "--schemes", ""},
+            "--schemes: is empty"},
+           {{"generate", "--model", folder, "--prompt", "x", "--scheme", ""}, "--scheme: is empty"},
+           {{"generate", "--model", folder, "--prompt", "x", "--seed", "-1"},
+            "--seed: expected a whole number of at most 2^64 - 1 in decimal digits, not \"-1\""},
+           {{"generate", "--model", folder, "--prompt", "x", "--seed", "18446744073709551616"},
+            "--seed: expected a whole"},
+           {{"generate", "--model", folder, "--prompt", "x", "--seed", "010"}, "not \"010\""},
+           {{"generate", "--model", folder, "--prompt", "x", "--seed", "0x1"}, "not \"0x1\""},
+           {{"generate", "--model", folder, "--prompt", "x", "--seed", "+1"}, "not \"+1\""},
+           {{"generate", "--model", folder, "--prompt", "x", "--seed", ""}, "--seed"},
+           {{"generate", "--model", folder, "--prompt", "x", "--top-k", "3"},
+            "--top-k: expected a --temperature above 0 with it"},
+           {{"generate", "--model", folder, "--prompt", "x", "--top-p", "0.5", "--temperature",
+             "0"},
+            "--top-p: expected a --temperature above 0 with it"},
+           {{"generate", "--model", none, "--prompt-tokens", "3", "--scheme", "w8,w4"},
+            "--scheme: \"w8,w4\" is not a scheme"},
+           {{"quantize"}, "--model"},
+           {{"quantize", "--model", folder, "--scheme", "w8"}, "--out"},
+           {{"quantize", "--model", folder, "-o", out}, "--scheme"},
+           {{"quantize", "--model", none, "--scheme", "w8", "-o", out}, "none"},
+           {{"quantize", "--model", bert, "--scheme", "w8", "-o", out}, "bert"},
+           {{"quantize", "--model", folder, "--scheme", "w8", "-o", out, "--evaluate-tokens", "-1"},
+            "--evaluate-tokens: expected a whole"},
+           {{"quantize", "--model", folder, "--scheme", "w8", "-o", out, "--format", "onnx"},
+            "\"onnx\" is not a format"},
+           {{"quantize", "--model", folder, "--scheme", "q8_0", "-o", out}, "--format gguf"},
+           {{"quantize", "--model", none, "--scheme", "w8", "-o", text + "/x"}, "cannot be made"},
+           {{"bench"}, "--model"},
+           {{"bench", "--model", none}, "none"},
+           {{"bench", "--model", bert}, "\"bert\" is not supported"},
+           {{"bench", "--model", none, "--schemes", ""}, "--schemes: is empty"},
+           {{"bench", "--model", bert, "--schemes", "w9"}, "--schemes: \"w9\" is not a scheme"},
+           {{"bench", "--model", none, "--runs", "0"}, "--runs"},
+           {{"bench", "--model", none, "--max-tokens", "-1"}, "--max-tokens"},
+           {{"bench", "--model", none, "--json", none + "/x"}, none + "/x: cannot be written"},
+           {{"merge"}, "files"},
+           {{"merge", none}, none + ": cannot be opened"},
+           {{"merge", text}, text + ": "},
+           {{"merge", none, "--json", none + "/x"}, none + "/x: cannot be written"},
+           {{"merge", none, "--csv", folder}, folder + ": is a folder"},
+           {{"calibrate"}, "--out"},
+           {{"calibrate", "--out", out}, "expected either --model or --merge"},
+           {{"calibrate", "--model", none, "--out", out}, "none"},
+           {{"calibrate", "--model", none, "--out", none + "/x"}, none + "/x: cannot be written"},
+           {{"calibrate", "--merge", text, "--out", out}, text + ": "},
+           {{"calibrate", "--model", none, "--out", out, "--calibration-tokens", "-5"},
+            "--calibration-tokens"},
+           {{"calibrate", "--model", none, "--out", out, "--schemes", ""}, "--schemes: is empty"},
+           {{"budget"}, "--model"},
+           {{"budget", "--model", none}, "Exactly 1 option from [--bytes-per-weight"},
+           {{"budget", "--model", none, "--kl", "0.1", "--megabytes", "3"}, "2 were given"},
+           {{"budget", "--model", none, "--kl", "-1"}, "--kl"},
+           {{"budget", "--model", none, "--kl", "0.1"}, "none"},
+           {{"budget", "--model", none, "--kl", "0.1", "--schemes", "fp32"}, "nothing to choose"},
+           {{"budget", "--model", none, "--kl", "0.1", "--json", none + "/x"},
+            none + "/x: cannot be written"},
+           {{"report", "--model", none}, "nothing to write"},
+           {{"report", "--model", none, "-o", out}, "none"},
+           {{"report", "--model", none, "-o", none + "/x"}, none + "/x: cannot be written"},
+           {{"report", "--model", none, "--markdown", none + "/x"}, none + "/x: cannot be written"},
+           {{"report", "--model", none, "-o", out, "--scheme", "w9"},
+            "--scheme: \"w9\" is not a scheme"},
+           {{"report", "--model", none, "-o", out, "--schemes", "w9"},
+            "--schemes: \"w9\" is not a scheme"},
+           {{"report", "--model", none, "-o", out, "--examine-tokens", "-1"}, "--examine-tokens"},
+           {{"weights"}, "path"},
+           {{"weights", none}, "none"},
+           {{"weights", text}, text + ": byte offset 0"},
+           {{"weights", none, "--schemes", "w9"}, "--schemes: \"w9\" is not a scheme"},
+           {{"weights", none, "--schemes", ""}, "--schemes: is empty"},
+           {{"weights", none, "--layout", "round"}, "round"},
+           {{"weights", none, "--json", ""}, "--json: is empty"},
+           {{"convert"}, "--model"},
+           {{"convert", "--model", text, "-o", out}, "--tokenizer"},
+           {{"convert", "--model", none, "--tokenizer", none, "-o", out},
+            none + ": cannot be opened"},
+           {{"convert", "--model", text, "--tokenizer", text, "-o", out}, text + ": "},
+           {{"attribute", "--model", none, "--samples", "-1"}, "--samples"},
+           {{"attribute", "--model", none, "--seed", "-1"}, "--seed: expected a whole"},
+           {{"attribute", "--model", none, "--scheme", "w9"}, "--scheme: \"w9\" is not a scheme"},
+           {{"frameworks", "--model", none, "--json", folder}, folder + ": is a folder"},
            {{"gallery", "--only", "nope"}, "no experiment \"nope\"; there are: static-outliers"},
            {{"gallery", "--only", "a\nb"}, "no experiment \"a\\x0ab\""},
            {{"gallery", "--only", "ties-away", "--json", none + "/x"},
@@ -200,7 +285,8 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
            {{"diagnose"}, "--model"},
            {{"diagnose", "--model", none}, "none"},
            {{"diagnose", "--model", bert}, "\"bert\" is not supported"},
-           {{"diagnose", "--model", folder, "--scheme", "w9"}, "\"w9\" is not a scheme"},
+           {{"diagnose", "--model", folder, "--scheme", "w9"}, "--scheme: \"w9\" is not a scheme"},
+           {{"diagnose", "--model", none, "--json", none + "/x"}, none + "/x: cannot be written"},
            {{"diagnose", "--model", folder, "--scheme", "w8,w4"}, "\"w8,w4\" is not a scheme"},
            {{"diagnose", "--model", folder, "--plant", "4:99"}, "4:99"},
            {{"diagnose", "--model", folder, "--max-tokens", "0"}, "--max-tokens"},
@@ -212,6 +298,12 @@ TEST_CASE("bad input: exit code 2 and one line that names the thing") {
            {{"perplexity", "--model", folder, "--protocol", "guess"}, "guess"},
            {{"perplexity", "--model", folder, "--schemes", "w9"}, "w9"},
            {{"perplexity", "--model", folder, "--plant", "x"}, "plant"},
+           {{"perplexity", "--model", folder, "--schemes", ""}, "--schemes: is empty"},
+           {{"perplexity", "--model", folder, "--window", "-1"}, "--window"},
+           {{"perplexity", "--model", folder, "--json", none + "/x"},
+            none + "/x: cannot be written"},
+           {{"perplexity", "--model", folder, "--csv", folder}, folder + ": is a folder"},
+           {{"perplexity", "--model", folder, "--csv", ""}, "--csv: is empty"},
        }) {
     const auto result = zp_lab(arguments);
     CAPTURE(result.err, expected);
@@ -235,4 +327,24 @@ TEST_CASE("an output that cannot be written is a failure, not a silence") {
   std::cerr.rdbuf(old);
   CHECK(code == 1);
   CHECK(err.str() == "zp-lab: standard output cannot be written\n");
+}
+
+TEST_CASE("Kernels that there are not are refused by whatever computes, and by nothing else") {
+  const char* const before = std::getenv("ZP_KERNEL");
+  const std::string old = before == nullptr ? "" : before;
+  ::setenv("ZP_KERNEL", "nope", 1);
+  const auto refused = zp_lab({"generate", "--model", "none", "--prompt", "x"});
+  const auto gallery = zp_lab({"gallery", "--only", "ties-away"});
+  const auto help = zp_lab({"generate", "--help"});
+  const auto inspect = zp_lab({"inspect", reference});
+  before == nullptr ? ::unsetenv("ZP_KERNEL") : ::setenv("ZP_KERNEL", old.c_str(), 1);
+  for (const auto& run : {refused, gallery}) {
+    CAPTURE(run.err);
+    CHECK(run.code == 2);
+    CHECK(run.out.empty());
+    CHECK(run.err.rfind("zp-lab: ZP_KERNEL: no kernel \"nope\"; there are: ", 0) == 0);
+    CHECK(std::count(run.err.begin(), run.err.end(), '\n') == 1);
+  }
+  CHECK(help.code == 0);
+  CHECK(inspect.code == 0);
 }

@@ -204,7 +204,7 @@ TEST_CASE("wrong configs say which key and what was expected") {
 TEST_CASE("eos_token_id is one token, several, or none") {
   const auto parsed = [](const std::string& eos) {
     return lab::parse_config(R"({"model_type":"llama","hidden_size":8,"num_hidden_layers":1,)"
-                             R"("num_attention_heads":2,"intermediate_size":8,"vocab_size":9,)"
+                             R"("num_attention_heads":2,"intermediate_size":8,"vocab_size":128256,)"
                              R"("max_position_embeddings":4)" +
                                  eos + "}",
                              "config.json")
@@ -216,8 +216,8 @@ TEST_CASE("eos_token_id is one token, several, or none") {
   for (const char* none : {"", R"(,"eos_token_id":null)", R"(,"eos_token_id":[])"}) {
     CHECK(parsed(none).empty());
   }
-  for (const char* wrong :
-       {"[1,-2]", "[1,2.0]", "[1,\"2\"]", "[1,4294967296]", "[1,[2]]", "\"1\""}) {
+  for (const char* wrong : {"[1,-2]", "[1,2.0]", "[1,\"2\"]", "[1,4294967296]", "[1,[2]]", "\"1\"",
+                            "128256", "[2,128256]"}) {
     const auto message =
         test::rejection([&] { return parsed(R"(,"eos_token_id":)" + std::string(wrong)); });
     CAPTURE(wrong, message);

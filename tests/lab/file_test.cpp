@@ -6,6 +6,8 @@
 
 #include <array>
 
+#include <sys/stat.h>
+
 namespace fs = std::filesystem;
 
 TEST_CASE("input_file reads any range and nothing beyond the end") {
@@ -87,7 +89,50 @@ TEST_CASE("output_file keeps links and devices and names a place that cannot be 
   null.finish();
   CHECK(fs::is_character_file("/dev/null"));
 
+  lab::output_file full("/dev/full");  // a full disk is nobody's wrong input
+  CHECK_THROWS_WITH(full.write("x"), "/dev/full: cannot be written: No space left on device");
+  try {
+    full.write("x");
+  } catch (const lab::input_error&) {
+    FAIL("an input_error");
+  } catch (const std::runtime_error&) {
+  }
+
   CHECK(test::contains(test::rejection([&] { lab::output_file f(dir.path()); }), "is a folder"));
   CHECK(test::contains(test::rejection([&] { lab::output_file f(dir.path() / "no" / "f"); }),
                        "cannot be written"));
+}
+
+TEST_CASE("What can be written is found out without a trace") {
+  const test::scratch dir;
+  const auto says = [](auto check, const fs::path& path) {
+    return test::rejection([&] {
+      check(path);
+      return 0;
+    });
+  };
+  const auto file = dir.write("f", "old"), none = dir.path() / "none";
+  CHECK(says(lab::require_writable, file) == "");
+  CHECK(says(lab::require_writable, none) == "");
+  CHECK(says(lab::require_writable, "/dev/null") == "");
+  CHECK(test::contains(says(lab::require_writable, dir.path()), "is a folder"));
+  CHECK(test::contains(says(lab::require_writable, none / "x"), "none/x: cannot be written: "));
+  CHECK(test::contains(says(lab::require_writable, file / "x"), "f/x: cannot be written: "));
+  const auto pipe = dir.path() / "pipe";
+  REQUIRE(::mkfifo(pipe.c_str(), 0600) == 0);
+  CHECK(says(lab::require_writable, pipe) == "");  // without waiting for its reader
+
+  CHECK(says(lab::require_folder, dir.path()) == "");
+  CHECK(says(lab::require_folder, none) == "");
+  CHECK(says(lab::require_folder, none / "a" / "b/") == "");
+  CHECK(test::contains(says(lab::require_folder, file), "f: cannot be made: "));
+  CHECK(test::contains(says(lab::require_folder, file / "x"), "f/x: cannot be made: "));
+  CHECK(test::contains(says(lab::require_folder, "/proc/x/y"), "/proc/x/y: cannot be made: "));
+  CHECK(test::slurp(file) == "old");
+  CHECK(std::distance(fs::directory_iterator(dir.path()), fs::directory_iterator()) == 2);
+
+  lab::make_folder(none / "a" / "b");
+  lab::make_folder(none / "a" / "b/");
+  CHECK(fs::is_directory(none / "a" / "b"));
+  CHECK(test::contains(says(lab::make_folder, file / "x"), "f/x: cannot be made: "));
 }

@@ -70,7 +70,7 @@ TEST_CASE("generate writes text, and a line of speeds and sizes") {
   CHECK(one_line(plain.err));
   const std::string prompt = family == "opt" ? "11" : "10";  // with its BOS
   for (const std::string& part :
-       {"fp32, 1 threads: prefill of " + prompt + " tokens at ", std::string(" tokens/s, "),
+       {"fp32, 1 thread: prefill of " + prompt + " tokens at ", std::string(" tokens/s, "),
         std::string("first token after "), std::string("peak memory "), std::string("weights "),
         std::string("KV cache ")}) {
     CAPTURE(plain.err, part);

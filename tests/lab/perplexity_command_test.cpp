@@ -94,6 +94,7 @@ TEST_CASE("Bad input is one line and exit code 2") {
   test::write_tiny_model(foreign, "gpt2");
   auto config = json::parse(test::slurp(gpt2.path() / "config.json"));
   config["vocab_size"] = 100;
+  config["eos_token_id"] = 99;
   foreign.write("config.json", config.dump());
   const std::string model = gpt2.path(), text = files.write("text.txt", some_text(400)),
                     small = files.write("small.txt", "abc"), empty = files.write("empty.txt", "");
@@ -128,6 +129,7 @@ TEST_CASE("Bad input is one line and exit code 2") {
     const outcome o = zp_lab(all);
     INFO(c.says << "\n" << o.err);
     CHECK(o.code == 2);
+    CHECK(o.out.empty());  // found before anything was measured
     CHECK(test::contains(o.err, c.says));
     CHECK(std::count(o.err.begin(), o.err.end(), '\n') == 1);
   }

@@ -138,7 +138,8 @@ TEST_CASE("wrong use of quantize and of what it wrote") {
            {"", "expected a scheme with integer weights"},
            {"w8a8-static-watch", "-watch changes while it runs"},
            {"w8,w4-awq", "w4-awq cannot be written as a checkpoint: AWQ scales the inputs"},
-           {"w9", "w9"}}) {
+           {"w9", "--scheme: \"w9\" is not a scheme"},
+           {"w8,q4_0", "--scheme: \"q4_0\" is a type of --format gguf, not of zeropoint"}}) {
     const auto result = b.quantize(scheme);
     CAPTURE(scheme, result.err);
     CHECK(result.code == 2);
@@ -156,6 +157,30 @@ TEST_CASE("wrong use of quantize and of what it wrote") {
   const auto twice = zp_lab({"quantize", "--model", b.out, "--scheme", "w8", "-o", b.out + "2"});
   CHECK(twice.code == 2);
   CHECK(test::contains(twice.err, "quantized already"));
+}
+
+TEST_CASE("quantize finds a place that cannot be written before it reads the model") {
+  const test::scratch dir;
+  const std::string none = (dir.path() / "none").string(), file = dir.write("f", "x").string();
+  for (const auto& [out, expected] : std::vector<std::pair<std::string, std::string>>{
+           {file, "f: is a file; expected a folder"},
+           {file + "/x", "f/x: cannot be made: "},
+           {file + "/x/y/", "f/x/y/: cannot be made: "},
+           {"/proc/x", "/proc/x: cannot be made: "}}) {
+    for (const char* format : {"zeropoint", "gguf"}) {
+      const auto run = zp_lab({"quantize", "--model", none, "--scheme",
+                               format[0] == 'g' ? "q8_0" : "w8", "--format", format, "-o", out});
+      CAPTURE(out, run.err);
+      CHECK(run.code == 2);
+      CHECK(test::contains(run.err, expected));
+    }
+  }
+  // One that can be written leaves no folder behind when the rest of the command line is wrong.
+  const std::string deep = (dir.path() / "a/b/c").string();
+  const auto run = zp_lab({"quantize", "--model", none, "--scheme", "w8,w4-g32", "-o", deep});
+  CHECK(run.code == 2);
+  CHECK(test::contains(run.err, none));
+  CHECK(!std::filesystem::exists(dir.path() / "a"));
 }
 
 TEST_CASE("compressed-tensors folders score as the scheme in memory") {
@@ -255,7 +280,7 @@ TEST_CASE("A disk that fills leaves no model under the final name") {
                     "1"});
     }
     CAPTURE(format, run.err);
-    CHECK(run.code == 2);
+    CHECK(run.code == 1);  // nothing that the caller said is wrong
     CHECK(test::contains(run.err, "cannot be written"));
     for (const std::string& name : names_in(out)) {
       CAPTURE(name);

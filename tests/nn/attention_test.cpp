@@ -225,3 +225,39 @@ TEST_CASE("int8 attention says what is wrong with shapes, and accepts no queries
   REQUIRE(test::contains(test::error_of([&] { zp::int8_attention{nothing}; }),
                          "0 tokens of 4 values, expected at least 1 of each"));
 }
+
+TEST_CASE("One query over the cache as it lies has the bits of the packed one") {
+  const auto seed = test::seed(57);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  for (const shape& s : shapes) {
+    matrix q = test::normal_matrix(g, s.queries, s.width, 2), p(s.queries, s.tokens);
+    const matrix k = test::normal_matrix(g, s.tokens, s.width),
+                 v = test::normal_matrix(g, s.tokens, s.width, 3);
+    for (std::size_t i = 0; i < s.queries; ++i) {
+      for (std::size_t j = 0; j < s.tokens; ++j) {
+        p(i, j) = g() % 3 == 0 ? 0 : std::exp(2 * test::normal(g));
+      }
+    }
+    if (s.queries > 4) {
+      q(1, 0) = not_a_number, q(2, s.width - 1) = -infinity, q(3, 0) = infinity;
+      for (std::size_t c = 0; c < s.width; ++c) q(4, c) = 0;
+      p(1, 0) = not_a_number, p(2, 0) = -1, p(3, s.tokens - 1) = -0.0f;  // -1: a zero point
+      for (std::size_t j = 0; j < s.tokens; ++j) p(4, j) = 0;
+    }
+    const zp::kv_cache cache = cached(k, v);
+    const zp::int8_attention packed(cache);
+    const matrix scores = scores_of(packed, q), mixture = mixed(packed, p);
+    for (std::size_t i = 0; i < s.queries; ++i) {
+      INFO(s.queries << " queries, " << s.tokens << " tokens of " << s.width << ", query " << i);
+      std::vector<float> one(s.tokens), y(s.width);
+      zp::int8_scores(q.view().row(i), cache.keys, one);
+      zp::int8_mixture(p.view().row(i), cache.values, y);
+      CHECK(std::equal(one.begin(), one.end(), scores.view().row(i).begin()));
+      CHECK(std::equal(y.begin(), y.end(), mixture.view().row(i).begin()));
+    }
+    std::vector<float> wrong(s.tokens + 1);
+    CHECK_THROWS_AS(zp::int8_scores(q.view().row(0), cache.keys, wrong), zp::error);
+    CHECK_THROWS_AS(zp::int8_mixture(wrong, cache.values, wrong), zp::error);
+  }
+}

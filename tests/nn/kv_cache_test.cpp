@@ -120,3 +120,28 @@ TEST_CASE("An empty cache is fine, wrong shapes leave it as it was") {
   REQUIRE(test::contains(test::error_of([&] { cache.keys.dequantize(small.view()); }),
                          "1 x 4 values into 2 x 4"));
 }
+
+TEST_CASE("Any rows come back by themselves, and reserved ones move nothing") {
+  test::generator g(test::seed(58));
+  zp::kv_cache cache(5);
+  cache.reserve(9);
+  const matrix x = test::normal_matrix(g, 9, 5);
+  cache.append({x.view().data(), 1, 5}, {x.view().data(), 1, 5});
+  const auto* const where = cache.keys.codes().data();
+  for (std::size_t i = 1; i < 9; ++i)
+    cache.append(x.view().rows_from(i, 1), x.view().rows_from(i, 1));
+  CHECK(cache.keys.codes().data() == where);
+  matrix all(9, 5);
+  cache.keys.dequantize(all.view());
+  for (std::size_t first = 0; first <= 9; ++first) {
+    matrix some(9 - first, 5);
+    cache.keys.dequantize_from(first, some.view());
+    for (std::size_t i = 0; i < some.rows; ++i) {
+      for (std::size_t c = 0; c < 5; ++c) CHECK(some(i, c) == all(first + i, c));
+    }
+  }
+  matrix two(2, 5);
+  CHECK_THROWS_AS(cache.keys.dequantize_from(8, two.view()), zp::error);
+  CHECK_THROWS_AS(cache.keys.dequantize_from(10, two.view()), zp::error);
+  CHECK_THROWS_AS(cache.keys.dequantize(two.view()), zp::error);
+}

@@ -1,6 +1,7 @@
 // outlier_linear: the integer formula for most columns, plain float sums of the original weights for
 // the outliers, the same bits for every layout, kernel and executor.
 #include <nn/reference.hpp>
+#include <support/memory.hpp>
 
 #include <zeropoint/nn/dynamic_linear.hpp>
 #include <zeropoint/nn/outlier_linear.hpp>
@@ -200,5 +201,23 @@ TEST_CASE("outlier_linear: NaN and infinities propagate in their rows, and no fu
                                                 {.threshold = bad});
                            }),
                            "expected above 0"));
+  }
+}
+
+TEST_CASE("One row asks the heap for nothing, outliers or not") {
+  if (test::allocator_keeps_memory) return;
+  test::generator g(test::seed(127));
+  const std::size_t in = 3072, out = 40;
+  const matrix w = test::normal_matrix(g, out, in);
+  const zp::outlier_linear layer(zp::linear_weight{w.view()});
+  for (const unsigned rarity : {3u, 100u, 1000000u}) {
+    const matrix x = with_outliers(g, 1, in, rarity);
+    matrix y(1, out);
+    layer(x.view(), y.view());
+    const std::size_t before = test::allocations();
+    layer(x.view(), y.view());
+    const std::size_t made = test::allocations() - before;
+    INFO(outlier_columns(x, 6).size() << " outliers");
+    CHECK(made == 0);
   }
 }

@@ -18,7 +18,7 @@ struct attribute_arguments : workload_arguments {
 };
 
 void attribute(const attribute_arguments& o) {
-  const scheme_name name = parse_scheme(o.scheme);
+  const scheme_name name = parse_scheme(o.scheme, "--scheme");
   // The prediction is made from the calibration text, whether the scheme needs it or not.
   workload w = o.load(name.needs_calibration() || !o.same_text);
   scheme_maker maker = w.maker(std::span(&name, 1));
@@ -70,7 +70,7 @@ void add_attribute(CLI::App& app) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1024));
   command->add_option("--seed", o->draws.seed, "Seed of the draws")->capture_default_str();
-  command->add_option("--json", o->json, "Also write everything as JSON")->type_name("FILE");
+  add_output(*command, "--json", o->json, "Also write everything as JSON");
   command->callback([o] { attribute(*o); });
 }
 

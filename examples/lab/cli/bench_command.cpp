@@ -114,10 +114,8 @@ void add_bench(CLI::App& app) {
   command->add_option("--model", o->model, "Folder of a model, or a GGUF file")
       ->required()
       ->type_name("DIR_OR_GGUF");
-  command
-      ->add_option("--schemes", o->schemes,
-                   std::string("Schemes, separated by commas (default: ") + usual_schemes + ")")
-      ->type_name("A,B,...");
+  add_schemes(*command, "--schemes", o->schemes,
+              std::string("Schemes, separated by commas (default: ") + usual_schemes + ")");
   command
       ->add_option(
           "--quantized", o->quantized,
@@ -138,7 +136,7 @@ void add_bench(CLI::App& app) {
   o->add_calibration_to(*command, "the ranges of static schemes");
   o->add_table_to(*command);
   o->add_threads_to(*command);
-  command->add_option("--json", o->json, "Also write the numbers as JSON")->type_name("FILE");
+  add_output(*command, "--json", o->json, "Also write the numbers as JSON");
   command->callback([o] { bench(*o); });
 }
 

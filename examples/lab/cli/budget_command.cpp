@@ -93,12 +93,10 @@ void add_budget(CLI::App& app) {
   limit->add_option("--kl", o->kl, "KL to the float model, nats per token")
       ->check(CLI::PositiveNumber);
   limit->require_option(1);
-  command
-      ->add_option("--schemes", o->schemes,
-                   "What a layer may be: integer weights, separated by commas")
-      ->capture_default_str()
-      ->type_name("A,B,...");
-  command->add_option("--json", o->json, "Also write everything as JSON")->type_name("FILE");
+  add_schemes(*command, "--schemes", o->schemes,
+              "What a layer may be: integer weights, separated by commas")
+      ->capture_default_str();
+  add_output(*command, "--json", o->json, "Also write everything as JSON");
   command->callback([o] { budget(*o); });
 }
 

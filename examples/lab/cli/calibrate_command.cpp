@@ -95,18 +95,15 @@ void add_calibrate(CLI::App& app) {
                    "Use the first N tokens of the text")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  command
-      ->add_option(
-          "--schemes", o->schemes,
-          "Schemes that the table shall serve: those with -smooth and -rotate look at other "
-          "inputs")
-      ->capture_default_str()
-      ->type_name("A,B,...");
+  add_schemes(*command, "--schemes", o->schemes,
+              "Schemes that the table shall serve: those with -smooth and -rotate look at other "
+              "inputs")
+      ->capture_default_str();
   command->add_option("--plant", o->planted, "Calibrate the planted twin instead")
       ->type_name("CHANNELS:POWER");
   command->add_flag("--plain-text", o->plain_text,
                     "Read the text as it is; by default lines are joined as in perplexity");
-  command->add_option("--out", o->out, "Write the table here")->required()->type_name("FILE");
+  add_output(*command, "--out", o->out, "Write the table here")->required();
   command->add_option("--threads", o->threads, "Threads (default: all processors)")
       ->check(CLI::Range(1, 1024));
   command->callback([o] { calibrate(*o); });

@@ -74,8 +74,7 @@ void add_compare(CLI::App& app) {
       "w8,w8a8-dynamic-token,w4-g32");
   auto o = std::make_shared<compare_arguments>();
   o->add_to(*command)->required();
-  command->add_option("--schemes", o->schemes, "Schemes beside fp32, separated by commas")
-      ->type_name("A,B,...");
+  add_schemes(*command, "--schemes", o->schemes, "Schemes beside fp32, separated by commas");
   command
       ->add_option("--quantized", o->quantized,
                    "Folder that zp-lab quantize wrote from this model; may be given several times")

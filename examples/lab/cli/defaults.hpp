@@ -1,7 +1,7 @@
 // What several subcommands default to, and how they write a report.
 #pragma once
 
-#include <lab/io/file.hpp>
+#include <lab/cli/options.hpp>
 
 #include <algorithm>
 #include <string>

@@ -23,7 +23,7 @@ void sensitivity_of_shard(const diagnose_arguments& o) {
     throw input_error(
         "--shard: only --sensitivity has shards, and they are written to --json FILE");
   }
-  const scheme_name name = parse_scheme(o.scheme);
+  const scheme_name name = parse_scheme(o.scheme, "--scheme");
   const workload w = o.load(name.needs_calibration());
   scheme_maker maker = w.maker(std::span(&name, 1));
   const scheme_layers scheme = maker.make(name);
@@ -43,7 +43,7 @@ void sensitivity_of_shard(const diagnose_arguments& o) {
 
 void diagnose(const diagnose_arguments& o) {
   if (!o.part.empty()) return sensitivity_of_shard(o);
-  const scheme_name name = parse_scheme(o.scheme);
+  const scheme_name name = parse_scheme(o.scheme, "--scheme");
   workload w = o.load(name.needs_calibration());
   scheme_maker maker = w.maker(std::span(&name, 1));
   diagnosis d{w.description, o.scheme, {}, {}};
@@ -87,7 +87,7 @@ void add_diagnose(CLI::App& app) {
                    "With --sensitivity, of which only every N-th window is measured, from the I-th "
                    "on, and nothing else: what zp-lab merge reads is written to --json")
       ->type_name("I/N");
-  command->add_option("--json", o->json, "Also write everything as JSON")->type_name("FILE");
+  add_output(*command, "--json", o->json, "Also write everything as JSON");
   command->callback([o] { diagnose(*o); });
 }
 

@@ -36,7 +36,7 @@ void add_frameworks(CLI::App& app) {
       "Example: zp-lab frameworks --model gpt2");
   auto o = std::make_shared<frameworks_arguments>();
   command->add_option("--model", o->model, "Folder of a model")->required()->type_name("DIR");
-  command->add_option("--json", o->json, "Also write the table as JSON")->type_name("FILE");
+  add_output(*command, "--json", o->json, "Also write the table as JSON");
   command->callback([o] { frameworks(*o); });
 }
 

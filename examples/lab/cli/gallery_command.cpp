@@ -1,7 +1,7 @@
 // zp-lab gallery: ways in which quantization fails, each with the number that catches it.
 #include <lab/cli/commands.hpp>
+#include <lab/cli/defaults.hpp>
 #include <lab/gallery/gallery.hpp>
-#include <lab/io/file.hpp>
 
 #include <iostream>
 #include <memory>
@@ -16,11 +16,7 @@ struct gallery_arguments {
 
 void gallery(const gallery_arguments& o) {
   const auto entries = run_gallery(o.only);
-  if (!o.json.empty()) {
-    output_file out(o.json);
-    out.write(json_of(entries));
-    out.finish();
-  }
+  write_report(o.json, json_of(entries));
   std::cout << text_of(entries);
 }
 
@@ -39,7 +35,7 @@ void add_gallery(CLI::App& app) {
   auto o = std::make_shared<gallery_arguments>();
   command->add_option("--only", o->only, "Only these, separated by commas (default: all)")
       ->type_name("NAME,...");
-  command->add_option("--json", o->json, "Also write the entries as JSON")->type_name("FILE");
+  add_output(*command, "--json", o->json, "Also write the entries as JSON");
   command->callback([o] { gallery(*o); });
 }
 

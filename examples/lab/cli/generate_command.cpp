@@ -23,6 +23,11 @@ void check(const generate_arguments& o) {
   if (!(o.choice.top_p > 0 && o.choice.top_p <= 1)) {
     throw input_error("--top-p: expected a number above 0 and at most 1");
   }
+  if (o.choice.temperature == 0 && (o.choice.top_k > 0 || o.choice.top_p < 1)) {
+    throw input_error(std::string(o.choice.top_k > 0 ? "--top-k" : "--top-p") +
+                      ": expected a --temperature above 0 with it; without one the likeliest token "
+                      "is taken");
+  }
 }
 
 /// Text as it comes, or numbers where there is no tokenizer.
@@ -67,11 +72,11 @@ std::string closing_line(const generate_arguments& o, const generation_arguments
   const scheme_layers& layers = made.schemes[0];
   const std::size_t others = (m.parameters() - m.linear_parameters()) * sizeof(float);
   const std::uint64_t head = layers.head ? layers.head_memory_bytes : 0;  // a float one: in others
-  std::string line =
-      format("%s, %zu threads: prefill of %zu tokens at %.1f tokens/s, ", layers.name.c_str(),
-             o.thread_count(), prompt, median(runs, [&](const generation& g) {
-               return static_cast<double>(prompt) / g.prefill_seconds;
-             }));
+  std::string line = format(
+      "%s, %zu %s: prefill of %zu tokens at %.1f tokens/s, ", layers.name.c_str(), o.thread_count(),
+      o.thread_count() == 1 ? "thread" : "threads", prompt, median(runs, [&](const generation& g) {
+        return static_cast<double>(prompt) / g.prefill_seconds;
+      }));
   const std::size_t decoded = runs[0].decoded;
   line += decoded == 0 ? std::string("nothing to decode, ")
                        : format("decode of %zu at %.1f tokens/s, ", decoded,
@@ -86,13 +91,24 @@ std::string closing_line(const generate_arguments& o, const generation_arguments
   return runs.size() == 1 ? line : line + format(" (medians of %zu runs)", runs.size());
 }
 
+/// A few tokens of the prompt and one decoded token, whose text and time nobody sees: what comes next
+/// finds threads started and weights in memory. Not for a scheme that changes with what it has seen.
+void warm_up(const transformer& m, const scheme_layers& layers, std::span<const std::uint32_t> ids,
+             generation_options how) {
+  how.new_tokens = 2;
+  how.stop.clear();
+  const std::size_t room = m.config.positions - std::min(m.config.positions, how.new_tokens);
+  const std::size_t some = std::min({ids.size(), room, std::size_t{16}});
+  if (some > 0) (void)lab::generate(m, layers, ids.first(some), how);
+}
+
 void generate(const generate_arguments& o) {
   check(o);
   const bool stored = is_quantized(o.model);
   if (stored && !o.scheme.empty()) {
     throw input_error("--scheme: " + printable(o.model, 300) + " is quantized already");
   }
-  const scheme_name names[] = {parse_scheme(o.scheme.empty() ? "fp32" : o.scheme)};
+  const scheme_name names[] = {parse_scheme(o.scheme.empty() ? "fp32" : o.scheme, "--scheme")};
   std::optional<tokenizer> tokens;
   std::vector<std::uint32_t> ids;
   if (o.prompt_tokens == 0) ids = o.prompt_ids(tokens.emplace(o.model));
@@ -106,6 +122,7 @@ void generate(const generate_arguments& o) {
   how.threads = o.thread_count();
   if (tokens) how.stop = m.config.eos;
   printer out(tokens ? &*tokens : nullptr, o.prompt.empty());
+  if (!made->schemes[0].ordered) warm_up(m, made->schemes[0], ids, how);
   std::vector<generation> runs;
   runs.push_back(lab::generate(m, made->schemes[0], ids, how, [&](std::uint32_t id) {
     out.show(id);
@@ -128,11 +145,12 @@ void add_generate(CLI::App& app) {
   command->footer(
       "Writes the new text to standard output as it comes, and at the end a line of speeds and "
       "sizes to standard\n"
-      "error. The likeliest token is taken unless there is a --temperature; the same seed gives "
-      "the same text, on\n"
-      "any number of threads. Ends at any of the model's ends of a text (eos_token_id of "
-      "generation_config.json, else of\n"
-      "config.json; of a .gguf tokenizer.ggml.eos_token_id, eot_token_id and eom_token_id).\n"
+      "error. It warms up on at most 16 tokens of the prompt and a new one, which count nowhere.\n"
+      "The likeliest token is taken unless there is a --temperature; the same seed gives the same "
+      "text, on any number of\n"
+      "threads. Ends at any of the model's ends of a text (eos_token_id of generation_config.json, "
+      "else of config.json;\n"
+      " of a .gguf tokenizer.ggml.eos_token_id, eot_token_id and eom_token_id).\n"
       "Schemes are those of zp-lab perplexity; with a scale \"per tensor\", w8a8-dynamic has one "
       "for "
       "the prompt and one for\n"
@@ -147,14 +165,17 @@ void add_generate(CLI::App& app) {
                                   "Instead of a text, so many tokens drawn with --seed")
                      ->check(CLI::Range(1, 1 << 24))
                      ->excludes(prompt);
-  command->add_option("--scheme", o->scheme, "Quantization scheme (default: fp32)")
+  add_schemes(*command, "--scheme", o->scheme, "Quantization scheme (default: fp32)")
       ->type_name("NAME");
   command->add_option("--temperature", o->choice.temperature,
                       "Draw tokens from softmax(logits / T); 0 takes the likeliest (default)");
-  command->add_option("--top-k", o->choice.top_k, "Draw among the K likeliest only (0: all)")
+  command
+      ->add_option("--top-k", o->choice.top_k,
+                   "With --temperature: draw among the K likeliest only (0: all)")
       ->check(CLI::Range(0, 1 << 24));
-  command->add_option("--top-p", o->choice.top_p,
-                      "Draw among the fewest likeliest that sum to P (default: 1)");
+  command->add_option(
+      "--top-p", o->choice.top_p,
+      "With --temperature: draw among the fewest likeliest that sum to P (default: 1)");
   command->add_option("--seed", o->choice.seed, "Of the draws (default: 1)");
   command->add_option("--runs", o->runs, "Repeat for the speeds, which are medians (default: 1)")
       ->check(CLI::Range(1, 10000));

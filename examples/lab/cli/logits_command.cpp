@@ -1,5 +1,6 @@
 // zp-lab logits: the logits of a float model, or of a quantized checkpoint, for a row of token ids.
 #include <lab/cli/commands.hpp>
+#include <lab/cli/options.hpp>
 #include <lab/experiments/quantized_checkpoint.hpp>
 #include <lab/io/file.hpp>
 #include <lab/io/text.hpp>
@@ -55,7 +56,7 @@ void add_logits(CLI::App& app) {
       ->required()
       ->type_name("DIR_OR_GGUF");
   command->add_option("--ids", o->ids, "Token ids")->required()->type_name("FILE.u16");
-  command->add_option("--out", o->out, "Where the logits go")->required()->type_name("FILE.f32");
+  add_output(*command, "--out", o->out, "Where the logits go")->required()->type_name("FILE.f32");
   command->callback([o] { logits(*o); });
 }
 

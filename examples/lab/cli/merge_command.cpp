@@ -60,8 +60,8 @@ void add_merge(CLI::App& app) {
       "Example: zp-lab merge shard-*.json --json whole.json");
   auto o = std::make_shared<merge_arguments>();
   command->add_option("files", o->files, "What --shard wrote")->required()->type_name("FILE");
-  command->add_option("--json", o->json, "Also write the numbers as JSON")->type_name("FILE");
-  command->add_option("--csv", o->csv, "Also write the numbers as CSV")->type_name("FILE");
+  add_output(*command, "--json", o->json, "Also write the numbers as JSON");
+  add_output(*command, "--csv", o->csv, "Also write the numbers as CSV");
   command->callback([o] { merge_files(*o); });
 }
 

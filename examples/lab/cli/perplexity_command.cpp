@@ -121,10 +121,8 @@ void add_perplexity(CLI::App& app) {
       ->type_name("FILE");
   o->add_calibration_to(*command, "the ranges of static schemes");
   o->add_table_to(*command);
-  command
-      ->add_option("--schemes", o->schemes,
-                   "Schemes, separated by commas (default: nine, see below)")
-      ->type_name("A,B,...");
+  add_schemes(*command, "--schemes", o->schemes,
+              "Schemes, separated by commas (default: nine, see below)");
   command
       ->add_option("--protocol", o->protocol,
                    "chunk: disjoint windows, the tail dropped (GPTQ); stride: overlapping windows, "
@@ -153,8 +151,8 @@ void add_perplexity(CLI::App& app) {
                    "Measure only every N-th window, from the I-th on, and write what zp-lab merge "
                    "reads to --json")
       ->type_name("I/N");
-  command->add_option("--json", o->json, "Also write the numbers as JSON")->type_name("FILE");
-  command->add_option("--csv", o->csv, "Also write the numbers as CSV")->type_name("FILE");
+  add_output(*command, "--json", o->json, "Also write the numbers as JSON");
+  add_output(*command, "--csv", o->csv, "Also write the numbers as CSV");
   o->add_threads_to(*command);
   command->callback([o] { perplexity(*o); });
 }

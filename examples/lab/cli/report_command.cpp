@@ -74,7 +74,7 @@ void report(const report_arguments& o) {
     throw input_error("report: nothing to write; expected --out, --markdown or --json");
   }
   page_wishes wishes;
-  wishes.scheme = parse_scheme(o.scheme);
+  wishes.scheme = parse_scheme(o.scheme, "--scheme");
   wishes.examined_tokens = o.examine_tokens;
   wishes.threads = o.thread_count();
   auto asked = parse_schemes(o.schemes.empty() ? report_schemes : o.schemes);
@@ -108,14 +108,16 @@ void add_report(CLI::App& app) {
   auto o = std::make_shared<report_arguments>();
   o->add_to(*command, "score", "ranges");
   o->add_table_to(*command);
-  command->add_option("-o,--out", o->out, "Write the page as HTML")->type_name("FILE");
+  add_output(*command, "-o,--out", o->out, "Write the page as HTML");
   command->add_option("--markdown", o->markdown, "Write it as Markdown; - is standard output")
-      ->type_name("FILE");
-  command->add_option("--json", o->json, "Write all numbers as JSON")->type_name("FILE");
-  command
-      ->add_option("--schemes", o->schemes,
-                   "Schemes of the table, separated by commas (default: eight, see below)")
-      ->type_name("A,B,...");
+      ->type_name("FILE")
+      ->check([](const std::string& path) {
+        if (path != "-") require_output("--markdown", path);
+        return std::string();
+      });
+  add_output(*command, "--json", o->json, "Write all numbers as JSON");
+  add_schemes(*command, "--schemes", o->schemes,
+              "Schemes of the table, separated by commas (default: eight, see below)");
   command->add_option("--scheme", o->scheme, "The scheme that is looked at layer by layer")
       ->capture_default_str()
       ->type_name("NAME");

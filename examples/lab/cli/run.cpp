@@ -1,9 +1,13 @@
 // From a command line to an exit code: every failure ends here, as one line.
 #include <lab/cli/commands.hpp>
+#include <lab/cli/options.hpp>
 #include <lab/io/error.hpp>
+#include <lab/models/float_kernels.hpp>
 
+#include <zeropoint/kernels/registry.hpp>
 #include <zeropoint/version.hpp>
 
+#include <cstdlib>
 #include <exception>
 #include <iostream>
 #include <new>
@@ -20,8 +24,9 @@ constexpr const char* description =
     "A model is a folder with config.json, model.safetensors and the files of its tokenizer,\n"
     "as HuggingFace names them (families gpt2, opt and llama).";
 constexpr const char* footer =
-    "Exit codes: 0 done, 2 wrong input or option, 1 any other failure; a failure is one line on "
-    "standard error.\n"
+    "Exit codes: 0 done, 2 wrong input or option, 1 any other failure, such as a full disk; a "
+    "failure "
+    "is one line on\nstandard error.\n"
     "zp-lab SUBCOMMAND --help shows the options of a subcommand.";
 
 std::string version() {
@@ -32,6 +37,24 @@ std::string version() {
 int complain(int code, const std::string& text) {
   std::cerr << "zp-lab: " << printable(text, 700) << std::endl;
   return code;
+}
+
+/// ZP_KERNEL and ZP_LAB_FLOAT name kernels. Not every scheme uses both, but who asks for one that there
+/// is not shall not take the numbers of another for its own.
+void require_kernels() {
+  try {
+    (void)zeropoint::kernels::choose(std::getenv("ZP_KERNEL"));
+  } catch (const zeropoint::error& problem) {
+    throw input_error(std::string("ZP_KERNEL: ") + problem.what());
+  }
+  (void)best_float_kernels();
+}
+
+/// What neither multiplies nor measures.
+bool computes(const CLI::App& command) {
+  const std::string& name = command.get_name();
+  return name != "tokenize" && name != "inspect" && name != "convert" && name != "random" &&
+         name != "merge";
 }
 
 int parse_and_run(int argc, const char* const* argv) {
@@ -58,6 +81,10 @@ int parse_and_run(int argc, const char* const* argv) {
   add_quantize(app);
   add_report(app);
   add_weights(app);
+  for (CLI::App* command : app.get_subcommands(nullptr)) {
+    require_whole_numbers(*command);
+    if (computes(*command)) command->parse_complete_callback(require_kernels);
+  }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {

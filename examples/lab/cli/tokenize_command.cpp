@@ -1,5 +1,6 @@
 // zp-lab tokenize: text to token ids.
 #include <lab/cli/commands.hpp>
+#include <lab/cli/options.hpp>
 #include <lab/io/progress.hpp>
 #include <lab/io/text.hpp>
 #include <lab/io/tokenizer.hpp>
@@ -44,7 +45,7 @@ void add_tokenize(CLI::App& app) {
   command->add_flag("--hf-lines", o->hf_lines,
                     "Join the lines as the HuggingFace dataset does: blank lines become empty, "
                     "two newlines between lines");
-  command->add_option("--out", o->out, "Where the ids go")->required()->type_name("FILE.u16");
+  add_output(*command, "--out", o->out, "Where the ids go")->required()->type_name("FILE.u16");
   command->callback([o] { tokenize(*o); });
 }
 

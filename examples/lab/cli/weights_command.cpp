@@ -51,11 +51,8 @@ void add_weights(CLI::App& app) {
   command->add_option("path", o->path, "A .safetensors file, an index, or a folder with one")
       ->required()
       ->type_name("PATH");
-  command
-      ->add_option(
-          "--schemes", o->schemes,
-          "Roundings of weights, separated by commas (default: sixteen of 8, 4, 3, 2 bits)")
-      ->type_name("A,B,...");
+  add_schemes(*command, "--schemes", o->schemes,
+              "Roundings of weights, separated by commas (default: sixteen of 8, 4, 3, 2 bits)");
   command->add_option("--tensors", o->filter, "Only tensors with this in their name")
       ->type_name("TEXT");
   command
@@ -64,7 +61,7 @@ void add_weights(CLI::App& app) {
           "Of the matrices: linear is [out, in], conv1d [in, out], auto knows GPT-2's names")
       ->check(CLI::IsMember({"auto", "linear", "conv1d"}))
       ->capture_default_str();
-  command->add_option("--json", o->json, "Also write everything as JSON")->type_name("FILE");
+  add_output(*command, "--json", o->json, "Also write everything as JSON");
   command->callback([o] { weights(*o); });
 }
 

@@ -51,10 +51,17 @@ checkpoint_format checkpoint_format_named(std::string_view text) {
 
 std::vector<scheme_name> storable_schemes(std::string_view list, checkpoint_format format) {
   if (format == checkpoint_format::gguf) return ggml_schemes(list);
-  std::vector<scheme_name> names = parse_schemes(list);
+  for (const std::string_view ggml : {"q8_0", "q4_0"}) {
+    const std::string padded = "," + std::string(list) + ",";
+    if (padded.find("," + std::string(ggml) + ",") == std::string::npos) continue;
+    throw input_error("--scheme: " + in_quotes(ggml) + " is a type of --format gguf, not of " +
+                      std::string(name(format)) + "; expected that format, or for example " +
+                      (ggml == "q8_0" ? "w8" : "w4-g32"));
+  }
+  std::vector<scheme_name> names = parse_schemes(list, "--scheme");
   names.erase(names.begin());  // fp32, which parse_schemes() puts first
   if (list.empty() || names.empty())
-    throw input_error("expected a scheme with integer weights, for example w8 or w4-g32");
+    throw input_error("--scheme: expected a scheme with integer weights, for example w8 or w4-g32");
   for (const scheme_name& s : names) {
     require_storable(s);
     if (format == checkpoint_format::compressed_tensors) require_compressible(s);

@@ -238,7 +238,7 @@ std::uint64_t convert_llama2c(const std::filesystem::path& model,
   } catch (const json::type_error&) {
     reject({tokenizer.string()}, "a token is not UTF-8");
   }
-  std::filesystem::create_directories(out);
+  make_folder(out);
   std::filesystem::remove(out / "config.json");  // no model until all of it is new
   const std::uint64_t parameters = write_weights(file, map, out / "model.safetensors");
   write_file(out / "tokenizer.json", text);

@@ -80,7 +80,7 @@ class quantizer {
     const bool calibrated = scheme.kind == arithmetic::calibrated;
     const auto layers =
         quantized_layers(scheme, made, work_.model, calibrated ? maker.natural() : nothing);
-    fs::create_directories(folder);
+    make_folder(folder);
     fs::remove(folder / "config.json");  // no model until all of it is new
     copy_tokenizer(options_.model, folder);
     card.bytes_after = write_quantized(folder, scheme, options_.model / "config.json", weights_,
@@ -94,7 +94,7 @@ class quantizer {
     std::optional<tokenizer_data> tokens;
     if (has_tokenizer(options_.model)) tokens = load_tokenizer(options_.model);
     const auto type = card.scheme.weights.bits == 4 ? ggml_q4_0 : ggml_q8_0;
-    fs::create_directories(folder);
+    make_folder(folder);
     const fs::path file = folder / gguf_file_name;
     const gguf_sizes sizes = write_gguf_model(file, work_.model, tokens, type, card.model);
     card.bytes_after = sizes.file;
@@ -153,6 +153,7 @@ void quantize_checkpoints(const quantize_options& o,
   for (const scheme_name& s : o.schemes) {
     folders.push_back(o.schemes.size() == 1 ? o.out : o.out / s.text);
     require_free(folders.back(), o);
+    require_folder(folders.back());
   }
   const quantizer q(o);
   scheme_maker maker = q.maker();

@@ -26,7 +26,7 @@ inline constexpr const char* gguf_file_name = "model.gguf";
 /// Writes `out`, or `out`/<scheme> for each of several schemes: model.safetensors, the files of the
 /// tokenizer, config.json, README.md, or model.gguf and README.md; each appears whole or not at all, and
 /// without config.json a folder is no model. `done` hears of each checkpoint. Throws input_error before any work when a
-/// folder is not empty (unless forced) or is the model's own.
+/// folder is not empty (unless forced), cannot be written or is the model's own.
 void quantize_checkpoints(
     const quantize_options& o,
     const std::function<void(const std::filesystem::path&, const model_card&)>& done);

@@ -169,12 +169,12 @@ bool scheme_name::needs_calibration() const noexcept {
          needs_gram();
 }
 
-scheme_name parse_scheme(std::string_view text) {
+scheme_name parse_scheme(std::string_view text, std::string_view option) {
   scheme_name s;
   s.text = text;
   words w(text);
   if (!parse(w, s)) {
-    throw input_error("--schemes: " + in_quotes(text) + " is not a scheme" + grammar);
+    throw input_error(std::string(option) + ": " + in_quotes(text) + " is not a scheme" + grammar);
   }
   return s;
 }
@@ -192,11 +192,12 @@ const std::vector<std::string>& default_schemes() {
   return names;
 }
 
-std::vector<scheme_name> parse_schemes(std::string_view list) {
+std::vector<scheme_name> parse_schemes(std::string_view list, std::string_view option) {
   std::vector<scheme_name> chosen = {parse_scheme("fp32")};
   const auto add = [&](std::string_view text) {
     const auto same = [&](const scheme_name& s) { return s.text == text; };
-    if (std::none_of(chosen.begin(), chosen.end(), same)) chosen.push_back(parse_scheme(text));
+    if (std::none_of(chosen.begin(), chosen.end(), same))
+      chosen.push_back(parse_scheme(text, option));
   };
   if (list.empty()) {
     for (const std::string& name : default_schemes()) add(name);

@@ -81,14 +81,16 @@ struct scheme_name {
   [[nodiscard]] bool needs_gram() const noexcept { return method != weight_method::nearest; }
 };
 
-/// Throws input_error with the grammar when it is no scheme.
-[[nodiscard]] scheme_name parse_scheme(std::string_view text);
+/// Throws input_error with the grammar when it is no scheme; `option` is where it was given.
+[[nodiscard]] scheme_name parse_scheme(std::string_view text,
+                                       std::string_view option = "--schemes");
 
 /// What `perplexity` measures unless told otherwise: the rows of the original experiment.
 [[nodiscard]] const std::vector<std::string>& default_schemes();
 
 /// "fp32,w8" to names: fp32 is put first whether named or not (every delta needs it), the others keep
 /// their order, duplicates are dropped; empty means default_schemes().
-[[nodiscard]] std::vector<scheme_name> parse_schemes(std::string_view list);
+[[nodiscard]] std::vector<scheme_name> parse_schemes(std::string_view list,
+                                                     std::string_view option = "--schemes");
 
 }  // namespace lab

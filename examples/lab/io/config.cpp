@@ -35,16 +35,25 @@ std::optional<std::uint32_t> token_id(const json_object& config, std::string_vie
   return static_cast<std::uint32_t>(*id);
 }
 
-/// A number, or a list of them.
-std::vector<std::uint32_t> token_ids(const json_object& config, std::string_view key) {
+/// A number, or a list of them, all in a vocabulary whose size `whose` says.
+std::vector<std::uint32_t> eos_ids(const json_object& config, std::size_t vocab,
+                                   std::string_view whose) {
+  constexpr const char* key = "eos_token_id";
   const json* found = config.find(key);
   if (found == nullptr) return {};
-  if (!found->is_array()) return {*token_id(config, key)};
   std::vector<std::uint32_t> ids;
-  for (const json& item : *found) {
-    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 0xFFFFFFFFu)
-      config.wrong(key, "element ", ids.size(), " is not a token; expected a list of integers");
-    ids.push_back(item.get<std::uint32_t>());
+  if (!found->is_array()) {
+    ids.push_back(*token_id(config, key));
+  } else {
+    for (const json& item : *found) {
+      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 0xFFFFFFFFu)
+        config.wrong(key, "element ", ids.size(), " is not a token; expected a list of integers");
+      ids.push_back(item.get<std::uint32_t>());
+    }
+  }
+  for (const std::uint32_t id : ids) {
+    if (id >= vocab)
+      config.wrong(key, "has token ", id, "; expected less than ", vocab, ", ", whose);
   }
   return ids;
 }
@@ -225,7 +234,7 @@ model_config parse_config(std::string_view text, const std::string& file) {
   c.vocab = size(config, "vocab_size", most_tokens);
   c.tied_head = config.boolean("tie_word_embeddings", family != model_family::llama);
   c.bos = token_id(config, "bos_token_id");
-  c.eos = token_ids(config, "eos_token_id");
+  c.eos = eos_ids(config, c.vocab, "vocab_size");
   if (c.head_width == 0 && c.width % c.heads != 0)
     config.wrong(family == model_family::gpt2 ? "n_head" : "num_attention_heads", "is ", c.heads,
                  ", which does not divide the width ", c.width);
@@ -261,13 +270,8 @@ void read_generation_config(const std::filesystem::path& folder, model_config& c
   }
   const json tree = parse_json(read_file(file, largest_config), file.string());
   const json_object config(tree, file.string());
-  constexpr const char* key = "eos_token_id";
-  if (config.find(key) == nullptr) return;
-  c.eos = token_ids(config, key);
-  for (const std::uint32_t id : c.eos)
-    if (id >= c.vocab)
-      config.wrong(key, "has token ", id, "; expected less than ", c.vocab,
-                   ", the vocabulary of config.json");
+  if (config.find("eos_token_id") == nullptr) return;
+  c.eos = eos_ids(config, c.vocab, "the vocabulary of config.json");
 }
 
 model_config load_config(const std::filesystem::path& path) {

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <stdexcept>
 #include <utility>
+#include <vector>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -18,6 +20,16 @@ constexpr std::size_t block = std::size_t{1} << 26;  // one system call moves at
 
 std::string reason() {
   return std::strerror(errno);
+}
+
+/// A disk that is full or broken, or a limit of the system.
+[[noreturn]] void failed(const std::string& path) {
+  throw std::runtime_error(printable(path, 300) + ": cannot be written: " + reason());
+}
+
+/// Whether the last call failed for want of something that the path has nothing to do with.
+bool out_of_resources() {
+  return errno == ENOSPC || errno == EDQUOT || errno == EIO || errno == EMFILE || errno == ENFILE;
 }
 
 }  // namespace
@@ -79,16 +91,47 @@ output_file::output_file(const std::filesystem::path& path) : path_(path.string(
     const auto target = std::filesystem::weakly_canonical(path, ignored);
     if (!ignored) path_ = target.string();
   }
+  open_temporary();
+}
+
+void output_file::open_temporary() {
+#if defined(O_TMPFILE)
+  // The name comes through /proc.
+  if (static const bool linkable = ::access("/proc/self/fd", X_OK) == 0; linkable) {
+    const auto folder = std::filesystem::path(path_).parent_path();
+    descriptor_ =
+        ::open(folder.empty() ? "." : folder.c_str(), O_TMPFILE | O_WRONLY | O_CLOEXEC, 0666);
+    nameless_ = descriptor_ >= 0;
+    if (nameless_) return;
+  }
+#endif
   temporary_ = path_ + ".XXXXXX";
   descriptor_ = ::mkstemp(temporary_.data());
   if (descriptor_ < 0) {
     temporary_.clear();
+    if (out_of_resources()) failed(path_);
     reject({path_}, "cannot be written: ", reason());
   }
   const ::mode_t mask = ::umask(0);
   ::umask(mask);
   // mkstemp makes a private file; the result is an ordinary one.
-  if (::fchmod(descriptor_, static_cast<::mode_t>(0666 & ~mask)) != 0) ignored.clear();
+  if (::fchmod(descriptor_, static_cast<::mode_t>(0666 & ~mask)) != 0) errno = 0;
+}
+
+/// A link cannot replace a file, and a file without a name cannot be renamed: where there is one, two steps.
+void output_file::give_name() {
+  const std::string self = "/proc/self/fd/" + std::to_string(descriptor_);
+  const auto link_to = [&](const std::string& name) {
+    return ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, name.c_str(), AT_SYMLINK_FOLLOW) == 0;
+  };
+  if (link_to(path_)) return;
+  for (unsigned i = 0; errno == EEXIST && i < 1000; ++i) {
+    const std::string name = path_ + "." + std::to_string(::getpid()) + "-" + std::to_string(i);
+    if (!link_to(name)) continue;
+    temporary_ = name;
+    return;
+  }
+  failed(path_);
 }
 
 output_file::~output_file() {
@@ -100,18 +143,55 @@ void output_file::write(std::span<const std::byte> data) {
   while (!data.empty()) {
     const auto put = ::write(descriptor_, data.data(), std::min(data.size(), block));
     if (put < 0 && errno == EINTR) continue;
-    if (put < 0) reject({path_}, "cannot be written: ", reason());
+    if (put < 0) failed(path_);
     data = data.subspan(static_cast<std::size_t>(put));
   }
 }
 
 void output_file::finish() {
-  if (::close(std::exchange(descriptor_, -1)) != 0)
-    reject({path_}, "cannot be written: ", reason());
+  if (nameless_) give_name();
+  if (::close(std::exchange(descriptor_, -1)) != 0) failed(path_);
   if (temporary_.empty()) return;
-  if (::rename(temporary_.c_str(), path_.c_str()) != 0)
-    reject({path_}, "cannot be written: ", reason());
+  if (::rename(temporary_.c_str(), path_.c_str()) != 0) failed(path_);
   temporary_.clear();
+}
+
+void require_writable(const std::filesystem::path& path) {
+  std::error_code ignored;
+  const auto status = std::filesystem::status(path, ignored);
+  const bool special = std::filesystem::exists(status) &&
+                       !std::filesystem::is_regular_file(status) &&
+                       !std::filesystem::is_directory(status);
+  if (!special) {
+    const output_file probe(path);
+  } else if (::access(path.c_str(), W_OK) != 0) {  // opening a pipe would wait for its reader
+    reject({path.string()}, "cannot be written: ", reason());
+  }
+}
+
+void make_folder(const std::filesystem::path& path) {
+  std::error_code problem;
+  std::filesystem::create_directories(path, problem);
+  if (problem) reject({path.string()}, "cannot be made: ", problem.message());
+}
+
+void require_folder(const std::filesystem::path& path) {
+  std::error_code ignored;
+  std::vector<std::filesystem::path> missing;
+  for (auto p = path; !p.empty() && !std::filesystem::exists(p, ignored); p = p.parent_path()) {
+    missing.push_back(p);
+  }
+  const auto tidy = [&] {
+    for (const auto& p : missing) std::filesystem::remove(p, ignored);
+  };
+  try {
+    make_folder(path);
+    require_writable(path / "config.json");
+  } catch (...) {
+    tidy();
+    throw;
+  }
+  tidy();
 }
 
 std::string read_file(const std::filesystem::path& path, std::uint64_t limit) {

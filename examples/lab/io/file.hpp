@@ -33,8 +33,11 @@ class input_file {
   int descriptor_ = -1;
 };
 
-/// A new file that appears under its name only when finish() is called: it is written beside it
-/// under a temporary name, which the destructor removes otherwise.
+/// A new file that appears under its name only when finish() is called, and then replaces what is there.
+/// Until then it has no name at all where the file system can do that (Linux: O_TMPFILE), so that a
+/// process that is killed leaves nothing; elsewhere it is <path>.XXXXXX with six other characters, which
+/// the destructor removes and a killed process leaves. What cannot be opened is an input_error; a disk
+/// that is full or broken is not the caller's mistake, and a std::runtime_error.
 class output_file {
  public:
   explicit output_file(const std::filesystem::path&);
@@ -47,10 +50,22 @@ class output_file {
   void finish();
 
  private:
+  void open_temporary();
+  void give_name();
+
   std::string path_;
-  std::string temporary_;
+  std::string temporary_;  ///< of a file that has a name already
+  bool nameless_ = false;
   int descriptor_ = -1;
 };
+
+/// Throws input_error when output_file could not be made for this path. Leaves nothing behind.
+void require_writable(const std::filesystem::path&);
+/// A folder and those above it, unless they exist; an input_error when that is impossible.
+void make_folder(const std::filesystem::path&);
+/// Throws input_error when make_folder() would, or when no file could be written in it. Leaves nothing
+/// behind.
+void require_folder(const std::filesystem::path&);
 
 /// The whole file; an input_error when it is larger than `limit` bytes.
 [[nodiscard]] std::string read_file(const std::filesystem::path&, std::uint64_t limit);

@@ -93,6 +93,43 @@ void attend_in_int8(matrix_view<const float> q, const zeropoint::int8_attention&
   }
 }
 
+/// f(first token, tokens) for as many at a time as a sum of products takes.
+template <class F>
+void over_blocks(std::size_t seen, F f) {
+  for (std::size_t first = 0; first < seen; first += float_sum_depth) {
+    f(first, std::min(float_sum_depth, seen - first));
+  }
+}
+
+/// The queries of some heads, one of each, over keys and values that are widened a block at a time.
+/// scratch: a block [float_sum_depth, d], scores [heads, S], part of a mixture [d].
+void attend_in_blocks(const float* q, std::size_t heads, const zeropoint::kv_cache& cache,
+                      float scale, float* scratch, float* mixed) {
+  const float_kernels& f = best_float_kernels();
+  const std::size_t S = cache.tokens(), d = cache.keys.width();
+  float* const block = scratch;
+  float* const scores = block + float_sum_depth * d;
+  float* const part = scores + heads * S;
+  over_blocks(S, [&](std::size_t first, std::size_t count) {
+    cache.keys.dequantize_from(first, {block, count, d});
+    for (std::size_t h = 0; h < heads; ++h) {
+      f.multiply_nt(1, count, d, q + h * d, d, block, d, nullptr, scores + h * S + first, count);
+    }
+  });
+  for (std::size_t h = 0; h < heads; ++h) {
+    f.causal_softmax(1, S, S - 1, scale, scores + h * S, S);
+  }
+  over_blocks(S, [&](std::size_t first, std::size_t count) {
+    cache.values.dequantize_from(first, {block, count, d});
+    for (std::size_t h = 0; h < heads; ++h) {
+      float* const to = mixed + h * d;
+      f.multiply_nn(1, d, count, scores + h * S + first, count, block, d, first == 0 ? to : part,
+                    d);
+      if (first > 0) f.add(d, part, to);
+    }
+  });
+}
+
 /// Columns first ... first + d - 1.
 matrix_view<float> columns(matrix_view<float> m, std::size_t first, std::size_t d) {
   return {m.data() + first, m.rows(), d, m.stride()};
@@ -129,6 +166,28 @@ void attend_group(const model_config& c, std::size_t layer, std::size_t g, matri
   over_heads([&](matrix_view<const float> head, matrix_view<float> to) {
     attend_in_float(head, all, scale, scores, to);
   });
+}
+
+std::size_t attention_scratch(const model_config& c, std::size_t seen) {
+  return float_sum_depth * c.head_width + c.heads / c.kv_heads * seen + c.head_width;
+}
+
+void attend_group(const model_config& c, std::size_t layer, std::size_t g, attention_kind kind,
+                  matrix_view<float> q, const zeropoint::kv_cache& seen, float* scratch,
+                  matrix_view<float> mixed) {
+  const std::size_t d = c.head_width, heads = c.heads / c.kv_heads, S = seen.tokens();
+  const float scale = attention_scale(c, layer);
+  const float* const from = q.data() + g * heads * d;
+  float* const to = mixed.data() + g * heads * d;
+  if (kind == attention_kind::int8_cache) {
+    return attend_in_blocks(from, heads, seen, scale, scratch, to);
+  }
+  const std::span<float> scores(scratch, S);
+  for (std::size_t h = 0; h < heads; ++h) {
+    zeropoint::int8_scores({from + h * d, d}, seen.keys, scores);
+    best_float_kernels().causal_softmax(1, S, S - 1, scale, scratch, S);
+    zeropoint::int8_mixture(scores, seen.values, {to + h * d, d});
+  }
 }
 
 void attend(const model_config& c, std::size_t layer, attention_kind kind, matrix_view<float> qkv,

@@ -9,6 +9,7 @@
 
 namespace zeropoint::inline ZP_BASELINE {
 class int8_attention;
+struct kv_cache;
 }
 
 namespace lab {
@@ -43,6 +44,16 @@ struct seen_tokens {
 /// attention_scratch(T, S, d) floats.
 void attend_group(const model_config& config, std::size_t layer, std::size_t g,
                   zeropoint::matrix_view<float> q, const seen_tokens& seen, float* scratch,
+                  zeropoint::matrix_view<float> mixed);
+
+/// Floats that one query of a group needs to meet S tokens of a cache.
+[[nodiscard]] std::size_t attention_scratch(const model_config& config, std::size_t seen);
+
+/// The same for one query over keys and values as a cache has them, of a kind other than floats: the bits
+/// of attend_group() over all of them, widened or packed, without the memory. `scratch` has
+/// attention_scratch(config, S) floats.
+void attend_group(const model_config& config, std::size_t layer, std::size_t g, attention_kind kind,
+                  zeropoint::matrix_view<float> q, const zeropoint::kv_cache& seen, float* scratch,
                   zeropoint::matrix_view<float> mixed);
 
 /// mixed [T, heads * d] from q | k | v, qkv [T, qkv_width], whose keys and values become what the

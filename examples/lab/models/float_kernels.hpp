@@ -5,9 +5,8 @@
 // Every reduction has a fixed order. An element of a product is a chain of sums over blocks of 256 k
 // (float_products_vectors.hpp), whatever the size of the product, the strides, and the other rows and
 // columns: a product may be cut into blocks of rows and columns as one likes. All other sums are 16
-// partial sums, folded as a tree. All functions give the same bits in every variant, but the products
-// in one compiled without fused multiply-add (`fused` is false): baseline on x86, unless it is built
-// for a processor that has it.
+// partial sums, folded as a tree. All functions give the same bits in every variant; the
+// products of one without fused multiply-add (baseline on x86) compute it in double, which is slow.
 #pragma once
 
 #include <cstddef>
@@ -15,6 +14,9 @@
 #include <vector>
 
 namespace lab {
+
+/// Terms of a sum of products before it joins the others.
+inline constexpr std::size_t float_sum_depth = 256;
 
 /// What a row of logits contributes to loss and KL; log-sum-exp = max + log(sum).
 struct row_numbers {
@@ -71,8 +73,6 @@ struct float_kernels {
   /// The numbers of another row against the reference's logits and p.
   row_numbers (*compared_row)(std::size_t v, const float* reference, const float* p,
                               const float* logits);
-  /// A term of a product is rounded once, with the sum it is added to; otherwise twice.
-  bool fused;
 };
 
 /// The fastest variant this processor runs. ZP_LAB_FLOAT=<name> names another (baseline, avx2,

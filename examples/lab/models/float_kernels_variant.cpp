@@ -190,7 +190,6 @@ const float_kernels ZP_LAB_TABLE = {ZP_LAB_TEXT(ZP_LAB_VARIANT),
                                     &add,
                                     &scale_by,
                                     &reference_row,
-                                    &compared_row,
-                                    fuses};
+                                    &compared_row};
 
 }  // namespace lab

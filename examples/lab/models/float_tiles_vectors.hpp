@@ -5,6 +5,7 @@
 // For float_products_vectors.hpp alone; nothing here has a name outside of its object file.
 #pragma once
 
+#include "lab/models/float_kernels.hpp"
 #include "lab/models/float_kernels_vectors.hpp"
 
 #if defined(__AVX__)
@@ -15,13 +16,30 @@
 
 namespace {
 
-// a * b + c, rounded once wherever the variant's instruction set can; -ffp-contract=off leaves no
-// other way to ask for it.
-#if defined(__AVX512F__) || defined(__FMA__) || defined(__aarch64__)
-constexpr bool fuses = true;
-#else
-constexpr bool fuses = false;
+#if !defined(__AVX512F__) && !defined(__FMA__) && !defined(__aarch64__)
+// fma in double, for an instruction set without it. The product of two floats is exact; the sum s is
+// rounded, and e is what it lost (Knuth's TwoSum). When that is not 0 and the last bit of s is, s moves
+// one step towards the sum: rounded to odd, it keeps on which side of a tie the sum is, and the rounding to
+// float gives what a single one gives (Boldo and Melquiond 2008; 53 bits >= 24 + 2). A NaN or infinity
+// has a NaN for e, which compares as neither.
+using dvec = double __attribute__((vector_size(2 * ZP_LAB_REGISTER)));
+using lvec = decltype(dvec{} > dvec{});
+inline vec fused_in_double(vec a, vec b, vec c) {
+  const dvec p = __builtin_convertvector(a, dvec) * __builtin_convertvector(b, dvec);
+  const dvec t = __builtin_convertvector(c, dvec);
+  dvec s = p + t;
+  const dvec u = s - p, e = (p - (s - u)) + (t - u);
+  const lvec below = e < dvec{}, inexact = (e > dvec{}) | below;
+  const lvec step = (below ^ (s < dvec{})) | 1;  // of the magnitude: 1, or -1 where signs differ
+  lvec bits;
+  __builtin_memcpy(&bits, &s, sizeof s);
+  bits += inexact & ((bits & 1) - 1) & step;
+  __builtin_memcpy(&s, &bits, sizeof s);
+  return __builtin_convertvector(s, vec);
+}
 #endif
+
+// a * b + c, rounded once, in every variant; -ffp-contract=off leaves no other way to ask for it.
 inline vec fused(vec a, vec b, vec c) {
 #if defined(__AVX512F__)
   return _mm512_fmadd_ps(a, b, c);
@@ -30,7 +48,7 @@ inline vec fused(vec a, vec b, vec c) {
 #elif defined(__aarch64__)
   return vfmaq_f32(c, a, b);
 #else
-  return a * b + c;
+  return fused_in_double(a, b, c);
 #endif
 }
 
@@ -44,7 +62,7 @@ constexpr std::size_t tile_vectors = 2, panel_width = tile_vectors * width;
 
 // Elements of k that are summed in registers before they join the sum in memory. Part of what the bits
 // are, so the same in all variants: a panel of 32 columns takes 32 kB.
-constexpr std::size_t depth = 256;
+constexpr std::size_t depth = lab::float_sum_depth;
 // Rows of a tile lie in a copy with this stride, off the powers of two that would put them all into the
 // same eight lines of the first-level cache.
 constexpr std::size_t copy_stride = depth + 16;

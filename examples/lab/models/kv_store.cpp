@@ -15,7 +15,10 @@ key_value_store::key_value_store(const model_config& config, attention_kind kind
     : config_(config), kind_(kind), capacity_(capacity), scratch_(config.kv_heads) {
   for (std::size_t i = 0; i < config.layers * config.kv_heads; ++i) {
     head& h = heads_.emplace_back(config.head_width);
-    if (kind != attention_kind::floats) continue;
+    if (kind != attention_kind::floats) {
+      h.codes.reserve(capacity);
+      continue;
+    }
     h.keys = zeropoint::aligned_buffer<float>(capacity * config.head_width);
     h.values = zeropoint::aligned_buffer<float>(capacity * config.head_width);
   }
@@ -39,11 +42,13 @@ void key_value_store::append(head& h, matrix_view<const float> k, matrix_view<co
   }
 }
 
-/// What attention needs and, when the cache is widened, room for S keys and values before it. Once
-/// single tokens follow a prompt there is room for all that may come: no more allocations.
+/// What attention needs and, when several queries meet a widened cache, room for S keys and values
+/// before it. Once single tokens follow a prompt there is room for all that may come: no more
+/// allocations.
 float* key_value_store::scratch(std::size_t g, std::size_t queries, std::size_t seen) {
   const std::size_t d = config_.head_width, last = queries == 1 ? capacity_ : seen;
   const auto size = [&](std::size_t tokens) {
+    if (queries == 1 && kind_ != attention_kind::floats) return attention_scratch(config_, tokens);
     return widened(tokens) + attention_scratch(queries, tokens, d);
   };
   if (scratch_[g].size() < size(seen)) scratch_[g] = zeropoint::aligned_buffer<float>(size(last));
@@ -64,6 +69,10 @@ void key_value_store::attend_group(std::size_t block, std::size_t g, matrix_view
   head& h = heads_[block * config_.kv_heads + g];
   append(h, columns(k, d), columns(v, d));
   float* const memory = scratch(g, T, S);
+  if (T == 1 && kind_ != attention_kind::floats) {
+    return lab::attend_group(config_, block, g, kind_, columns(0, config_.q_width()), h.codes,
+                             memory, mixed);
+  }
   seen_tokens seen;
   std::optional<zeropoint::int8_attention> integers;
   if (kind_ == attention_kind::floats) {

@@ -217,8 +217,7 @@ std::uint64_t write_random_checkpoint(const std::string& config_json,
                                       const std::filesystem::path& folder, std::uint64_t seed) {
   const model_config c = parse_config(config_json, "config.json");
   std::error_code problem;
-  std::filesystem::create_directories(folder, problem);
-  if (problem) reject({folder.string()}, "cannot be made: ", problem.message());
+  make_folder(folder);
   for (const char* name : {"config.json", "model.safetensors"}) {
     if (!std::filesystem::exists(folder / name, problem)) continue;
     reject({(folder / name).string()}, "exists already; expected a folder without a model");

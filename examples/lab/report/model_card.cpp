@@ -71,13 +71,18 @@ std::string own_layers_of(const model_card& c) {
 
 std::string loading_of(const model_card& c) {
   if (c.format == checkpoint_format::gguf)
-    return "```\nzp-lab generate --model model.gguf --prompt TEXT\nllama-cli -m model.gguf -p "
-           "TEXT\n```\n\nThe first expands the blocks to float32; llama.cpp multiplies them as "
+    return "```\nzp-lab generate --model model.gguf --prompt TEXT\n"
+           "zp-lab perplexity --model model.gguf --text FILE\nzp-lab bench --model model.gguf\n"
+           "llama-cli -m model.gguf -p TEXT\n```\n\nzp-lab expands the blocks to float32; "
+           "llama.cpp multiplies them as "
            "they are, by inputs in blocks of 8-bit integers.\n";
   const std::string own =
-      "```\nzp-lab perplexity --model DIR --text FILE\n"
+      "```\nzp-lab generate --model DIR --prompt TEXT\n"
+      "zp-lab compare --model FLOAT --quantized DIR --prompt TEXT\n"
+      "zp-lab perplexity --model DIR --text FILE\n"
+      "zp-lab bench --model FLOAT --quantized DIR\n"
       "zp-lab logits --model DIR --ids IDS.u16 --out LOGITS.f32\n```\n\n"
-      "where DIR is this folder. ";
+      "where DIR is this folder and FLOAT that of the float model. ";
   if (c.format == checkpoint_format::zeropoint)
     return own +
            "The logits are those of quantizing the float checkpoint in memory, bit for bit.\n\n" +

@@ -11,13 +11,69 @@
 // round a row that spreads over more than 510 tokens to nothing.
 #pragma once
 
+#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/gemm/gemm.hpp>
 #include <zeropoint/nn/kv_cache.hpp>
 
+#include <algorithm>
+
 namespace zeropoint::inline ZP_BASELINE {
 
+/// s [n] of one query q [width] and the n keys where they lie: the row that int8_attention::scores()
+/// gives, bit for bit, without packing them.
+inline void int8_scores(std::span<const float> q, const cached_rows& keys, std::span<float> s) {
+  ZP_REQUIRE(q.size() == keys.width() && s.size() == keys.rows(), "int8_scores: a query of ",
+             q.size(), " values and ", s.size(), " scores for ", keys.rows(), " keys of ",
+             keys.width());
+  ZP_REQUIRE(q.size() <= max_depth(127, 127), "int8_scores: keys of ", q.size(),
+             " values, expected at most ", max_depth(127, 127));
+  detail::scratch memory(q.size());
+  const matrix_view<std::int8_t> coded(memory.as<std::int8_t>(), 1, q.size());
+  float scale = 0;
+  quantize_into(matrix_view<const float>(q.data(), 1, q.size()), per_token, symmetric, coded,
+                {&scale, 1}, {});
+  for (std::size_t j = 0; j < s.size(); ++j) {
+    const std::int8_t* const key = keys.codes().row(j).data();
+    std::int32_t sum = 0;
+    for (std::size_t c = 0; c < q.size(); ++c) sum += coded.data()[c] * key[c];
+    s[j] = static_cast<float>(sum) * (scale * keys.scales()[j]);
+  }
+}
+
+/// y [width] of the probabilities p [n] of one query and the n values where they lie: the row of
+/// int8_attention::mix(), bit for bit.
+inline void int8_mixture(std::span<const float> p, const cached_rows& values, std::span<float> y) {
+  const std::size_t n = p.size(), width = y.size();
+  ZP_REQUIRE(n == values.rows() && width == values.width(), "int8_mixture: ", n,
+             " probabilities and a row of ", width, " for ", values.rows(), " values of ",
+             values.width());
+  ZP_REQUIRE(n <= max_depth(255, 127), "int8_mixture: ", n, " tokens, expected at most ",
+             max_depth(255, 127));
+  detail::row_scratch weight_memory(n * sizeof(float));
+  detail::scratch code_memory(n), sum_memory(width * sizeof(std::int32_t));
+  float* const weights = weight_memory.as<float>();
+  std::uint8_t* const codes = code_memory.as<std::uint8_t>();
+  std::int32_t* const sums = sum_memory.as<std::int32_t>();
+  for (std::size_t j = 0; j < n; ++j) weights[j] = p[j] * values.scales()[j];
+  float scale = 0;
+  std::int32_t zero = 0;
+  quantize_into(matrix_view<const float>(weights, 1, n), per_token, affine.as_unsigned(),
+                matrix_view<std::uint8_t>(codes, 1, n), {&scale, 1}, {&zero, 1});
+  std::fill_n(sums, width, 0);
+  for (std::size_t j = 0; j < n; ++j) {
+    const std::int32_t steps = codes[j] - zero;  // of what a query does not see: 0
+    if (steps == 0) continue;
+    const std::int8_t* const value = values.codes().row(j).data();
+    for (std::size_t c = 0; c < width; ++c) {  // |255 * 127| fits 16 bits, twice as many at a time
+      sums[c] += static_cast<std::int16_t>(steps * value[c]);
+    }
+  }
+  for (std::size_t c = 0; c < width; ++c) y[c] = static_cast<float>(sums[c]) * scale;
+}
+
 /// Packs the n tokens that are in a cache, once, for any number of queries; keeps no reference to it.
-/// Packing costs more than a single query: this is for prompts and whole windows. The same bits from
+/// Packing costs more than a single query: this is for prompts and whole windows, int8_scores() and
+/// int8_mixture() are for one query. The same bits from
 /// every kernel, executor and number of threads.
 class int8_attention {
  public:

@@ -10,6 +10,7 @@
 
 #include <zeropoint/base/aligned_buffer.hpp>
 #include <zeropoint/base/executor.hpp>
+#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/math/quantized_matrix.hpp>
 
 #include <cmath>
@@ -222,17 +223,17 @@ class rotated_linear {
                " values for a layer of ", layer_.in(), " inputs");
   }
 
-  /// y [m, out] from x [m, in]. Allocates a copy of x.
+  /// y [m, out] from x [m, in]. Makes a copy of x, which of one row lies on the stack.
   template <executor Executor = serial>
   void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
-    const aligned_buffer<float> rotated = rotate(x, ex);
-    layer_({rotated.data(), x.rows(), x.cols()}, y, ex);
+    detail::row_scratch memory(x.size() * sizeof(float));
+    layer_(rotate(x, memory.as<float>(), ex), y, ex);
   }
   /// The twin (simulation.hpp) of the layer, on the same rotated activations.
   template <class Result, executor Executor = serial>
   void simulate(matrix_view<const float> x, const Result& result, const Executor& ex = {}) const {
-    const aligned_buffer<float> rotated = rotate(x, ex);
-    layer_.simulate({rotated.data(), x.rows(), x.cols()}, result, ex);
+    detail::row_scratch memory(x.size() * sizeof(float));
+    layer_.simulate(rotate(x, memory.as<float>(), ex), result, ex);
   }
   [[nodiscard]] double rounding_units() const noexcept { return layer_.rounding_units(); }
 
@@ -243,14 +244,16 @@ class rotated_linear {
   [[nodiscard]] Layer& layer() noexcept { return layer_; }
 
  private:
+  /// [m, in] without a stride.
   template <class Executor>
-  [[nodiscard]] aligned_buffer<float> rotate(matrix_view<const float> x, const Executor& ex) const {
-    aligned_buffer<float> rotated(x.size());
+  [[nodiscard]] matrix_view<const float> rotate(matrix_view<const float> x, float* rotated,
+                                                const Executor& ex) const {
     for (std::size_t i = 0; i < x.rows(); ++i) {
-      std::copy_n(x.row(i).data(), x.cols(), rotated.data() + i * x.cols());
+      std::copy_n(x.row(i).data(), x.cols(), rotated + i * x.cols());
     }
-    rotation_.apply({rotated.data(), x.rows(), x.cols()}, ex);
-    return rotated;
+    const matrix_view<float> rows(rotated, x.rows(), x.cols());
+    rotation_.apply(rows, ex);
+    return rows;
   }
 
   hadamard_rotation rotation_;

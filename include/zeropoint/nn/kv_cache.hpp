@@ -34,12 +34,25 @@ class cached_rows {
                    statistics_);
     }
   }
+  /// Room for so many rows: until there are more, append() does not allocate.
+  void reserve(std::size_t rows) {
+    codes_.reserve(rows * width_);
+    scales_.reserve(rows);
+  }
   /// x [rows, width] as it comes back out of the cache.
   void dequantize(matrix_view<float> x) const {
     ZP_REQUIRE(x.rows() == rows() && x.cols() == width_, "kv_cache: ", rows(), " x ", width_,
                " values into ", x.rows(), " x ", x.cols());
-    for (std::size_t i = 0; i < rows(); ++i) {
-      elementwise::dequantize_row(codes().row(i).data(), width_, scales_[i], 0, x.row(i).data());
+    dequantize_from(0, x);
+  }
+  /// Of those, as many as x has from row `first` on.
+  void dequantize_from(std::size_t first, matrix_view<float> x) const {
+    ZP_REQUIRE(first <= rows() && x.rows() <= rows() - first && x.cols() == width_,
+               "kv_cache: ", rows(), " x ", width_, " values from row ", first, " into ", x.rows(),
+               " x ", x.cols());
+    for (std::size_t i = 0; i < x.rows(); ++i) {
+      elementwise::dequantize_row(codes().row(first + i).data(), width_, scales_[first + i], 0,
+                                  x.row(i).data());
     }
   }
 
@@ -70,6 +83,11 @@ struct kv_cache {
                k.cols(), ", values of ", v.rows(), " x ", v.cols());
     keys.append(k);
     values.append(v);
+  }
+  /// Room for so many tokens.
+  void reserve(std::size_t tokens) {
+    keys.reserve(tokens);
+    values.reserve(tokens);
   }
   [[nodiscard]] std::size_t tokens() const noexcept { return keys.rows(); }
   /// 2 (width + 4) a token; 8 width in float.

@@ -11,10 +11,13 @@
 // call, so a row's result depends on its batch mates; so it does in the paper.
 #pragma once
 
+#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/nn/float_panel.hpp>
 #include <zeropoint/nn/integer_linear.hpp>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 namespace zeropoint::inline ZP_BASELINE {
 
@@ -122,41 +125,49 @@ class outlier_linear : public integer_linear {
 
   /// x in two: the outlier columns gathered, the others with zeros in their place.
   struct split {
-    std::vector<std::size_t> columns;
+    detail::row_scratch counts;
+    std::span<const std::uint32_t> columns;
     std::uint64_t values = 0;
-    aligned_buffer<float> gathered;  ///< [m, columns.size()]
-    aligned_buffer<float> zeroed;    ///< [m, in], only when there are outliers
-    matrix_view<const float> rest;
+    std::optional<detail::row_scratch> floats;  ///< only when there are outliers:
+    const float* gathered = nullptr;            ///< [m, columns.size()]
+    matrix_view<const float> rest;              ///< x, or [m, in]
 
-    split(matrix_view<const float> x, float threshold) : rest(x) {
-      std::vector<std::uint32_t> beyond(x.cols(), 0);
+    split(matrix_view<const float> x, float threshold)
+        : counts(x.cols() * sizeof(std::uint32_t)), rest(x) {
+      const std::span<std::uint32_t> beyond(counts.as<std::uint32_t>(), x.cols());
+      std::fill(beyond.begin(), beyond.end(), 0u);
       for (std::size_t i = 0; i < x.rows(); ++i) {
         const float* row = x.row(i).data();
         for (std::size_t k = 0; k < beyond.size(); ++k) {
           beyond[k] += is_outlier(row[k], threshold) ? 1 : 0;
         }
       }
+      std::size_t found = 0;  // columns take the place of counts that have been read
       for (std::size_t k = 0; k < beyond.size(); ++k) {
-        if (beyond[k] != 0) columns.push_back(k);
-        values += beyond[k];
+        const std::uint32_t count = beyond[k];
+        if (count != 0) beyond[found++] = static_cast<std::uint32_t>(k);
+        values += count;
       }
-      if (columns.empty()) return;
-      gathered = aligned_buffer<float>(x.rows() * columns.size());
-      zeroed = aligned_buffer<float>(x.size());
+      columns = beyond.first(found);
+      if (found == 0) return;
+      floats.emplace((x.cols() + found) * x.rows() * sizeof(float));
+      float* const zeroed = floats->as<float>();
+      float* const outliers = zeroed + x.size();
       for (std::size_t i = 0; i < x.rows(); ++i) {
-        float* to = zeroed.data() + i * x.cols();
+        float* to = zeroed + i * x.cols();
         std::copy_n(x.row(i).data(), x.cols(), to);
-        for (std::size_t c = 0; c < columns.size(); ++c) {
-          gathered[i * columns.size() + c] = std::exchange(to[columns[c]], 0.0f);
+        for (std::size_t c = 0; c < found; ++c) {
+          outliers[i * found + c] = std::exchange(to[columns[c]], 0.0f);
         }
       }
-      rest = {zeroed.data(), x.rows(), x.cols()};
+      gathered = outliers;
+      rest = {zeroed, x.rows(), x.cols()};
     }
     [[nodiscard]] static bool is_outlier(float v, float threshold) noexcept {
       return !(std::fabs(v) < threshold);  // NaN too
     }
     [[nodiscard]] matrix_view<const float> outliers() const {
-      return {gathered.data(), rest.rows(), columns.size()};
+      return {gathered, rest.rows(), columns.size()};
     }
   };
 
@@ -171,7 +182,9 @@ class outlier_linear : public integer_linear {
   /// y += the outliers' part of panel p, in blocks of `depth` columns.
   void add_outliers(std::size_t p, const split& parts, matrix_view<float> y) const {
     const matrix_view<const float> x = parts.outliers();
-    aligned_buffer<float> sum(x.rows() * width);
+    detail::scratch memory(x.rows() * width * sizeof(float));
+    float* const sum = memory.as<float>();
+    std::fill_n(sum, x.rows() * width, 0.0f);
     alignas(64) float w[depth * width];
     for (std::size_t first = 0; first < x.cols(); first += depth) {
       const std::size_t count = std::min(depth, x.cols() - first);
@@ -179,7 +192,7 @@ class outlier_linear : public integer_linear {
         const std::size_t k = parts.columns[first + c];
         std::copy_n(floats_.data() + (p * in() + k) * width, width, w + c * width);
       }
-      panel_->multiply(count, x.rows(), x.data() + first, x.stride(), w, sum.data());
+      panel_->multiply(count, x.rows(), x.data() + first, x.stride(), w, sum);
     }
     const std::size_t column = p * width, count = std::min(width, out() - column);
     for (std::size_t i = 0; i < y.rows(); ++i) {

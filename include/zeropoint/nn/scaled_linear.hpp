@@ -5,7 +5,7 @@
 // Costs one pass over x. awq.hpp and smooth.hpp say where such s come from.
 #pragma once
 
-#include <zeropoint/base/aligned_buffer.hpp>
+#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/nn/simulation.hpp>
 
 #include <utility>
@@ -39,15 +39,15 @@ class scaled_linear {
   /// y [m, out] from x [m, in].
   template <executor Executor = serial>
   void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
-    const aligned_buffer<float> divided = divide(x, ex);
-    layer_({divided.data(), x.rows(), x.cols()}, y, ex);
+    detail::row_scratch memory(x.size() * sizeof(float));
+    layer_(divide(x, memory.as<float>(), ex), y, ex);
   }
   /// The twin divides the same way: the layer's, on the same floats.
   template <executor Executor = serial>
   void simulate(matrix_view<const float> x, const simulated& result,
                 const Executor& ex = {}) const {
-    const aligned_buffer<float> divided = divide(x, ex);
-    layer_.simulate({divided.data(), x.rows(), x.cols()}, result, ex);
+    detail::row_scratch memory(x.size() * sizeof(float));
+    layer_.simulate(divide(x, memory.as<float>(), ex), result, ex);
   }
   template <executor Executor = serial>
   void simulate(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
@@ -56,17 +56,18 @@ class scaled_linear {
   [[nodiscard]] double rounding_units() const noexcept { return layer_.rounding_units(); }
 
  private:
+  /// [m, in] without a stride.
   template <class Executor>
-  [[nodiscard]] aligned_buffer<float> divide(matrix_view<const float> x, const Executor& ex) const {
+  [[nodiscard]] matrix_view<const float> divide(matrix_view<const float> x, float* divided,
+                                                const Executor& ex) const {
     ZP_REQUIRE(x.cols() == in(), "scaled_linear: x has ", x.cols(), " columns, the layer has ",
                in(), " inputs");
-    aligned_buffer<float> divided(x.size());
     ex(x.rows(), [&](std::size_t i) {
       const float* from = x.data() + i * x.stride();
-      float* to = divided.data() + i * in();
+      float* to = divided + i * in();
       for (std::size_t k = 0; k < in(); ++k) to[k] = from[k] / factors_[k];
     });
-    return divided;
+    return {divided, x.rows(), in()};
   }
 
   Layer layer_;
