@@ -110,7 +110,7 @@ class calibrator {
         seen[i].observe(x);
         if (!wishes_.gram) return;
 #if defined(_OPENMP)
-        gram_[i].observe(x, zeropoint::openmp(static_cast<int>(threads_)));
+        gram_[i].observe(x, executor_of(threads_));
 #else
         gram_[i].observe(x);
 #endif
