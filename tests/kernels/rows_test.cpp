@@ -293,6 +293,7 @@ TEST_CASE("damage: the bits of statistics_accumulator, every length, any garbage
 TEST_CASE("ZP_KERNEL lowers the row loops too") {
   const auto all = zp::kernels::all_rows();
   REQUIRE(zp::kernels::choose_rows(all, "scalar") == nullptr);
+  REQUIRE(zp::kernels::choose_rows(all, "sse41") == nullptr);
   const auto here = loops_here();
   const loops* best = here.empty() ? nullptr : here.front();
   REQUIRE(zp::kernels::choose_rows(all, nullptr) == best);

@@ -2,7 +2,7 @@
 # loops without calls. Fails where their sums have left the registers, which g++ 12 does after
 # harmless-looking edits and which costs a factor of two:
 #
-#   integers  a tile that multiplies (vpdpbusd, vpmaddwd): no vector on the stack, none stored
+#   integers  a tile that multiplies (vpdpbusd, [v]pmaddwd): no vector on the stack, none stored
 #   floats    a panel of floats (float_panel::): no vector stored
 #   rows      ranges, codes and values of a row (rows_avx...::): no vector stored on the stack
 #
@@ -30,11 +30,11 @@ function check_function(    i, j, k, start, kind, multiplies, products, vectors,
     for (k = start; k < i; ++k) {
       if (target[k] != "" && target[k] >= address[start] && target[k] <= address[k]) nested = 1
       if (text[k] ~ /call/) ++calls
-      if (text[k] ~ /vpdpbusd|vpmaddwd/) ++multiplies
+      if (text[k] ~ /vpdpbusd|pmaddwd/) ++multiplies
       if (text[k] ~ /mulps/) ++products
       if (text[k] !~ /%[xyz]mm/) continue
       if (text[k] ~ /%[yz]mm/) ++vectors
-      if (text[k] ~ stack && text[k] ~ /%[yz]mm/) touched = text[k]
+      if (text[k] ~ stack) touched = text[k]
       if (text[k] ~ /mov[a-z0-9]* +%[xyz]mm[0-9]+,.*\(/) stored = text[k]
       if (text[k] ~ ("mov[a-z0-9]* +%[yz]mm[0-9]+,[^,]*" stack)) { ++spilled; spill = text[k] }
     }
