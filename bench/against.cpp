@@ -49,13 +49,11 @@ opponents::opponents(race& r, const peer_problem& problem,
   }
 }
 
-std::map<std::string, best_peer> opponents::results(const std::string& shape,
-                                                    findings& found) const {
-  std::map<std::string, best_peer> best;
+std::vector<peer_ratio> opponents::results(const std::string& shape, findings& found) const {
+  std::vector<peer_ratio> all;
   for (const opponent& one : all_) {
     const double ratio = race_.ratio(one.entry(), ours_.at(one.from.mode));
-    best_peer& leader = best[one.from.mode];
-    if (leader.name.empty() || ratio < leader.ratio) leader = {one.from.name, ratio};
+    all.push_back({one.from.name, one.from.mode, ratio});
     found.peers.push_back({{"shape", shape},
                            {"m", problem_.m},
                            {"k", problem_.k},
@@ -64,17 +62,33 @@ std::map<std::string, best_peer> opponents::results(const std::string& shape,
                            {"peer", one.from.name},
                            {"ratio", ratio}});
   }
-  return best;
+  return all;
 }
 
-void strongest::add_to(findings& found, const std::string& name, double floor, double goal) const {
-  if (ratios_.empty()) return;
-  std::vector<std::pair<int, std::string>> order;
-  for (const auto& [peer, wins] : wins_) order.emplace_back(-wins, peer);
-  std::sort(order.begin(), order.end());
-  std::string unit;
-  for (const auto& [wins, peer] : order) unit += (unit.empty() ? "x " : ", ") + peer;
-  found.add(name, unit, floor, goal, geometric_mean(ratios_));
+void contests::add_to(findings& found, const std::string& regime, const std::string& mode,
+                      const std::vector<peer_target>& targets) const {
+  for (const auto& [library, floor, goal] : targets) {
+    std::vector<double> ratios;
+    std::map<std::string, int> wins;
+    for (const std::vector<peer_ratio>& one : races_) {
+      const peer_ratio* best = nullptr;
+      for (const peer_ratio& r : one) {
+        if (r.mode != mode || r.name.rfind(library, 0) != 0) continue;
+        if (best == nullptr || r.ratio < best->ratio) best = &r;
+      }
+      if (best == nullptr) continue;
+      ratios.push_back(best->ratio);
+      ++wins[best->name];
+    }
+    if (ratios.empty()) continue;
+    std::vector<std::pair<int, std::string>> order;
+    for (const auto& [peer, times] : wins) order.emplace_back(-times, peer);
+    std::sort(order.begin(), order.end());
+    std::string unit;
+    for (const auto& [times, peer] : order) unit += (unit.empty() ? "x " : ", ") + peer;
+    const std::string who = library.empty() ? "the best of " + mode : library;
+    found.add(regime + " against " + who, unit, floor, goal, geometric_mean(ratios));
+  }
 }
 
 }  // namespace bench

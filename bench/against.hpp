@@ -15,9 +15,16 @@ namespace bench {
 /// Which of our entries in a race a mode is compared with; peers of other modes stay out of it.
 using our_entries = std::map<std::string, std::string>;
 
-struct best_peer {
-  std::string name;
+/// What one peer did in one race.
+struct peer_ratio {
+  std::string name, mode;
   double ratio = 0;  ///< how many times as fast we are
+};
+
+/// What a regime wants of the ratio to a library, or to the best one of a mode (no name).
+struct peer_target {
+  std::string library;  ///< as names begin: "oneDNN" means all its versions
+  double floor = 0, goal = 0;
 };
 
 /// The peers in one race, on one problem.
@@ -27,9 +34,8 @@ class opponents {
   /// its mode says.
   opponents(race& r, const peer_problem& problem, const zp::matrix_view<std::int32_t>& sums,
             const our_entries& ours);
-  /// After the race: a row for each into `found`, and the best of each mode.
-  [[nodiscard]] std::map<std::string, best_peer> results(const std::string& shape,
-                                                         findings& found) const;
+  /// After the race: what each did; also a row for each into `found`.
+  [[nodiscard]] std::vector<peer_ratio> results(const std::string& shape, findings& found) const;
 
  private:
   struct opponent {
@@ -43,19 +49,17 @@ class opponents {
   std::vector<opponent> all_;
 };
 
-/// The best peers of several races.
-class strongest {
+/// The races of one regime.
+class contests {
  public:
-  void take(const best_peer& one) {
-    ratios_.push_back(one.ratio);
-    ++wins_[one.name];
-  }
-  /// Adds the geometric mean; the unit names who was best, most often first. Nothing without races.
-  void add_to(findings& found, const std::string& name, double floor, double goal) const;
+  void take(const std::vector<peer_ratio>& one) { races_.push_back(one); }
+  /// Adds a row for each target that a peer of the mode was there for: the geometric mean over races of
+  /// the ratio to the best of the peers meant. The unit names them, the most frequent best first.
+  void add_to(findings& found, const std::string& regime, const std::string& mode,
+              const std::vector<peer_target>& targets) const;
 
  private:
-  std::vector<double> ratios_;
-  std::map<std::string, int> wins_;
+  std::vector<std::vector<peer_ratio>> races_;
 };
 
 }  // namespace bench

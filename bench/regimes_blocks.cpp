@@ -25,8 +25,8 @@ std::vector<std::int8_t> codes(std::size_t n, int top) {
 }
 
 template <class Layer>
-best_peer race_layer(const settings& o, findings& found, const std::string& mode, const shape& s,
-                     std::size_t m, bool cold) {
+std::vector<peer_ratio> race_layer(const settings& o, findings& found, const std::string& mode,
+                                   const shape& s, std::size_t m, bool cold) {
   constexpr bool four = std::is_same_v<Layer, zp::int4_linear>;
   const auto a = codes(m * s.k, 127), w = codes(s.n * s.k, four ? 7 : 127);
   const std::vector<float> x(a.begin(), a.end()), weights(w.begin(), w.end());
@@ -51,34 +51,32 @@ best_peer race_layer(const settings& o, findings& found, const std::string& mode
   if (!std::equal(sums.span().begin(), sums.span().end(), y.span().begin())) {
     throw std::runtime_error("our own layer of " + mode + " is not exact");
   }
-  return others.results(s.name + (cold ? ", cold" : ""), found)[mode];
+  return others.results(s.name + (cold ? ", cold" : ""), found);
 }
-
-struct target {
-  double floor, goal;
-};
 
 template <class Layer>
 void race_layers(const settings& o, findings& found, const std::string& mode,
-                 const std::string& name, target one_row, target many_rows) {
+                 const std::string& name, const peer_target& one_row,
+                 const peer_target& many_rows) {
   if (!has_peers(mode)) return;
-  strongest one, many;
+  contests one, many;
   for (const shape& s : {shape{"qkv", 768, 2304}, shape{"q", 2048, 2048}}) {
     one.take(race_layer<Layer>(o, found, mode, s, 1, true));
     for (const std::size_t m : {8u, 32u, 128u}) {
       many.take(race_layer<Layer>(o, found, mode, s, m, false));
     }
   }
-  const std::string against = " against the best " + mode + " peer";
-  one.add_to(found, name + ", M = 1 from memory" + against, one_row.floor, one_row.goal);
-  many.add_to(found, name + ", M >= 8" + against, many_rows.floor, many_rows.goal);
+  one.add_to(found, name + ", M = 1 from memory", mode, {one_row});
+  many.add_to(found, name + ", M >= 8", mode, {many_rows});
 }
 
 }  // namespace
 
 void blocks(const settings& o, findings& found) {
-  race_layers<zp::dynamic_linear>(o, found, "q8_0", "dynamic W8A8 layer", {1.3, 1.3}, {7, 7});
-  race_layers<zp::int4_linear>(o, found, "q4_0", "int4 layer", {1.3, 1.5}, {2.3, 2.6});
+  race_layers<zp::dynamic_linear>(o, found, "q8_0", "dynamic W8A8 layer", {"ggml", 1.3, 1.3},
+                                  {"ggml", 7, 7});
+  race_layers<zp::int4_linear>(o, found, "q4_0", "int4 layer", {"ggml", 1.3, 1.5},
+                               {"ggml", 2.3, 2.6});
 }
 
 }  // namespace bench

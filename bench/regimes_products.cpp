@@ -11,7 +11,7 @@ namespace {
 /// What one int8 product and its peers did.
 struct outcome {
   double of_peak = 0, of_read = 0;  ///< time of the limit over ours: the longer one is the limit
-  std::map<std::string, best_peer> against;  ///< by mode
+  std::vector<peer_ratio> against;
 };
 
 outcome race_int8(const settings& o, limits& limit, findings& found, const shape& s, std::size_t m,
@@ -50,18 +50,11 @@ outcome race_int8(const settings& o, limits& limit, findings& found, const shape
 /// Fractions and ratios of several products in one number each.
 struct summary {
   std::vector<double> of_peak, of_read, of_limit;
-  std::map<std::string, strongest> against;
+  contests against;
   void take(const outcome& one) {
     of_peak.push_back(one.of_peak), of_read.push_back(one.of_read);
     of_limit.push_back(std::max(one.of_peak, one.of_read));
-    for (const auto& [mode, peer] : one.against) against[mode].take(peer);
-  }
-  void add_against(findings& found, const std::string& name, const std::string& mode,
-                   double goal) const {
-    const auto at = against.find(mode);
-    if (at == against.end()) return;
-    const std::string other = mode == "f32" ? "best f32" : "best " + mode + " peer";
-    at->second.add_to(found, name + " against the " + other, goal, goal);
+    against.take(one.against);
   }
 };
 
@@ -96,11 +89,15 @@ void int8_hot(const settings& o, limits& limit, findings& found) {
     found.add("int8, M = 8, weights in cache", "of dot peak", 0.85, 0.91,
               geometric_mean(small.of_peak), geometric_mean(small.of_limit));
   }
-  large.add_against(found, "int8, M >= 128", "s8s8s32", 1.0);
-  large.add_against(found, "int8, M >= 128", "f32", 4.0);
-  medium.add_against(found, "int8, M = 32", "s8s8s32", 1.05);
-  small.add_against(found, "int8, M = 8", "s8s8s32", 1.25);
-  small.add_against(found, "int8, M = 8", "u8s8s32", 1.0);
+  large.against.add_to(found, "int8, M >= 128", "s8s8s32",
+                       {{"oneDNN", 1.0, 1.0}, {"AOCL-DLP", 1.0, 1.0}});
+  large.against.add_to(found, "int8, M >= 128", "u8s8s32", {{"FBGEMM", 1.0, 1.0}});
+  large.against.add_to(found, "int8, M >= 128", "f32", {{"", 4.0, 4.0}});
+  medium.against.add_to(found, "int8, M = 32", "s8s8s32",
+                        {{"oneDNN", 1.05, 1.05}, {"AOCL-DLP", 1.0, 1.0}});
+  small.against.add_to(found, "int8, M = 8", "s8s8s32",
+                       {{"oneDNN", 1.25, 1.25}, {"AOCL-DLP", 1.05, 1.05}});
+  small.against.add_to(found, "int8, M = 8", "u8s8s32", {{"FBGEMM", 1.0, 1.0}});
 }
 
 void int8_cold(const settings& o, limits& limit, findings& found) {
@@ -122,8 +119,15 @@ void int8_cold(const settings& o, limits& limit, findings& found) {
     found.add("int8, M = 32, weights from memory", "of dot peak", 0.75, 0.80,
               geometric_mean(by_m[32].of_peak), geometric_mean(by_m[32].of_limit));
   }
-  by_m[1].add_against(found, "int8, M = 1 from memory", "s8s8s32", 1.2);
-  by_m[8].add_against(found, "int8, M = 8 from memory", "s8s8s32", 1.45);
+  const auto against = [&](std::size_t m, const std::vector<peer_target>& targets) {
+    by_m[m].against.add_to(found, "int8, M = " + std::to_string(m) + " from memory", "s8s8s32",
+                           targets);
+  };
+  against(1, {{"oneDNN", 1.2, 1.2}, {"AOCL-DLP", 1.0, 1.0}});
+  against(4, {{"AOCL-DLP", 1.0, 1.0}});
+  against(8, {{"oneDNN", 1.45, 1.45}, {"AOCL-DLP", 1.3, 1.3}});
+  against(16, {{"AOCL-DLP", 1.3, 1.3}});
+  against(32, {{"AOCL-DLP", 1.1, 1.1}});
 }
 
 void int4(const settings& o, limits& limit, findings& found) {

@@ -299,6 +299,9 @@ TEST_CASE("ZP_KERNEL lowers the row loops too") {
   REQUIRE(zp::kernels::choose_rows(all, nullptr) == best);
   REQUIRE(zp::kernels::choose_rows(all, "") == best);
   for (const loops* l : here) REQUIRE(zp::kernels::choose_rows(all, l->name) == l);
+  for (const loops* l : here) {
+    if (l->name == std::string("avx2")) REQUIRE(zp::kernels::choose_rows(all, "avx_vnni") == l);
+  }
   if (best != nullptr && best->name == std::string("avx512")) {
     REQUIRE(zp::kernels::choose_rows(all, "avx512_vnni") == best);
   }

@@ -4,6 +4,10 @@
 
 #include <cstddef>
 
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
 namespace {
 
 // One register of the variant. Sums are always 16 partial sums wide, in as many registers as it takes.
@@ -29,7 +33,16 @@ inline void store(vec v, float* p) {
 inline vec filled(float x) {
   return x - vec{};  // unlike x + 0 this is x for -0 too, and compiles to a broadcast
 }
-// The last n < width elements of a row, padded.
+// The last n < width elements of a row, padded. Every row of a causal softmax has such an end: a call of
+// memcpy there takes as long as three vectors of exponentials.
+#if defined(__AVX512F__)
+inline vec load_tail(const float* p, std::size_t n, float padding) {
+  return _mm512_mask_loadu_ps(filled(padding), static_cast<__mmask16>((1u << n) - 1), p);
+}
+inline void store_tail(vec v, float* p, std::size_t n) {
+  _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), v);
+}
+#else
 inline vec load_tail(const float* p, std::size_t n, float padding) {
   vec v = filled(padding);
   __builtin_memcpy(&v, p, n * sizeof(float));
@@ -38,6 +51,7 @@ inline vec load_tail(const float* p, std::size_t n, float padding) {
 inline void store_tail(vec v, float* p, std::size_t n) {
   __builtin_memcpy(p, &v, n * sizeof(float));
 }
+#endif
 
 // f(vector) for the whole row, in place.
 template <class F>
@@ -75,21 +89,26 @@ inline float sum_of(std::size_t n, Term term, Tail tail) {
   return total.fold();
 }
 
+inline vec larger(vec v, vec than) {
+  return v > than ? v : than;
+}
+// Of n >= 1 elements; NaNs behind the first do not count. Four chains: a comparison and a choice take
+// five cycles.
 inline float largest(std::size_t n, const float* x) {
-  vec m[parts];
+  vec m[4];
   for (vec& v : m) v = filled(x[0]);
   std::size_t j = 0;
-  for (; j + lanes <= n; j += lanes) {
-    for (std::size_t u = 0; u < parts; ++u) {
-      const vec v = load(x + j + u * width);
-      m[u] = v > m[u] ? v : m[u];
-    }
+  for (; j + 4 * width <= n; j += 4 * width) {
+    for (std::size_t u = 0; u < 4; ++u) m[u] = larger(load(x + j + u * width), m[u]);
   }
-  float s[lanes], best = x[0];
-  __builtin_memcpy(s, m, sizeof s);
-  for (const float l : s) best = l > best ? l : best;
-  for (; j < n; ++j) best = x[j] > best ? x[j] : best;
-  return best;
+  for (; j + width <= n; j += width) m[0] = larger(load(x + j), m[0]);
+  if (j < n) m[1] = larger(load_tail(x + j, n - j, x[0]), m[1]);
+  float s[width];
+  store(larger(larger(m[0], m[1]), larger(m[2], m[3])), s);
+  for (std::size_t half = width / 2; half > 0; half /= 2) {
+    for (std::size_t i = 0; i < half; ++i) s[i] = s[i + half] > s[i] ? s[i + half] : s[i];
+  }
+  return s[0];
 }
 
 // The formula of zeropoint/kernels/activation.hpp, which cannot be included here (see

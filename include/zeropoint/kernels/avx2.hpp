@@ -56,14 +56,19 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
 
     sums acc;
     shared::fill(acc, job);
+    const std::size_t ahead = shared::fetch_distance(job, first);
     std::size_t k = 0;
     if constexpr (rows <= 3) {  // of more rows g++ 12 would start all products first and spill them
       for (; k + 4 <= job.k; k += 4, b += 2 * 16 * vectors) {
+        __builtin_prefetch(b + ahead);
         group(acc, a, k, b);
         group(acc, a, k + 2, b + 16 * vectors);
       }
     }
-    for (; k < job.k; k += 2, b += 16 * vectors) group(acc, a, k, b);
+    for (; k < job.k; k += 2, b += 16 * vectors) {
+      __builtin_prefetch(b + ahead);  // each line twice
+      group(acc, a, k, b);
+    }
 
     shared::finish(acc, job, first);
   }

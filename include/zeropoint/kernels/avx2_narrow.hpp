@@ -55,7 +55,11 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
 
     sums acc;
     shared::fill(acc, job);
-    for (std::size_t k = 0; k < job.k; k += 4, b += 32 * vectors) group(acc, a, k, b);
+    const std::size_t ahead = shared::fetch_distance(job, first);
+    for (std::size_t k = 0; k < job.k; k += 4, b += 32 * vectors) {
+      __builtin_prefetch(b + ahead);
+      group(acc, a, k, b);
+    }
     shared::finish(acc, job, first);
   }
 };

@@ -115,6 +115,7 @@ struct float_range {
 /// The row loops of one instruction set.
 struct row_loops {
   const char* name = nullptr;  ///< how names of kernels begin that it goes with
+  const char* also = nullptr;  ///< the same, or null
   isa needs = isa::baseline;
   float (*absmax)(const float* x, std::size_t n) = nullptr;  ///< of the finite values, 0 without
   float_range (*min_max)(const float* x, std::size_t n) = nullptr;  ///< zeros may have any sign
@@ -130,7 +131,9 @@ struct row_loops {
                                                   const char* kernel) noexcept {
   const std::string_view name = kernel == nullptr ? "" : kernel;
   for (const row_loops* r : loops) {
-    if (contains(cpu_features(), r->needs) && (name.empty() || name.starts_with(r->name))) return r;
+    const bool goes_with = name.empty() || name.starts_with(r->name) ||
+                           (r->also != nullptr && name.starts_with(r->also));
+    if (goes_with && contains(cpu_features(), r->needs)) return r;
   }
   return nullptr;
 }

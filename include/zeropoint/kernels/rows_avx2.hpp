@@ -260,8 +260,8 @@ ZP_ISA inline void dequantize(const dequantize_job& j) {
 
 ZP_ACTIVATION_LOOP(ZP_ISA, 32)
 
-inline constexpr row_loops table{"avx2",   isa::avx2_fma, absmax, min_max,
-                                 quantize, dequantize,    damage, activate};
+inline constexpr row_loops table{"avx2",   "avx_vnni", isa::avx2_fma, absmax,  min_max,
+                                 quantize, dequantize, damage,        activate};
 
 }  // namespace kernels::rows_avx2
 }  // namespace zeropoint::inline ZP_BASELINE

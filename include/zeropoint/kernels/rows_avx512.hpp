@@ -384,8 +384,8 @@ ZP_ISA inline void dequantize(const dequantize_job& j) {
 
 ZP_ACTIVATION_LOOP(ZP_ISA, 64)
 
-inline constexpr row_loops table{"avx512", isa::avx512, absmax, min_max,
-                                 quantize, dequantize,  damage, activate};
+inline constexpr row_loops table{"avx512", nullptr,    isa::avx512, absmax,  min_max,
+                                 quantize, dequantize, damage,      activate};
 
 }  // namespace kernels::rows_avx512
 }  // namespace zeropoint::inline ZP_BASELINE

@@ -59,6 +59,13 @@ struct tile_sums<std::index_sequence<R...>, std::index_sequence<V...>> {
     if (term.row != nullptr) (outer_row(acc[R], term.row[first + R], term.column), ...);
   }
 
+  /// How far ahead of itself the first tile of a panel fetches it, in bytes; 0, which asks for what is
+  /// there already, where the weights stay in the second-level cache or another tile has fetched them.
+  ZP_ISA ZP_ALWAYS_INLINE static std::size_t fetch_distance(const panel_job& job,
+                                                            std::size_t first) {
+    return job.next != nullptr && first == 0 ? 4096 : 0;
+  }
+
   /// The lanes of vector v that are live columns, as a mask of sign bits.
   ZP_ISA ZP_ALWAYS_INLINE static lanes live(std::size_t n, std::size_t v) {
     const __m256i column = _mm256_add_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7),

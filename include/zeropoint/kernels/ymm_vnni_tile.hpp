@@ -51,8 +51,13 @@ struct tile<std::index_sequence<R...>, std::index_sequence<V...>> {
     sums acc[chains];
     shared::fill(acc[0], job);
     for (std::size_t s = 1; s < chains; ++s) shared::clear(acc[s]);
+    const std::size_t ahead = shared::fetch_distance(job, first);
     std::size_t k = 0;
     for (; k + 16 <= job.k; k += 16, b += 4 * group_bytes) {
+#pragma GCC unroll 8
+      for (std::size_t line = 0; line < 4 * group_bytes; line += 64) {
+        __builtin_prefetch(b + ahead + line);
+      }
       group(acc[0], a, k, b);
       group(acc[1 % chains], a, k + 4, b + group_bytes);
       group(acc[2 % chains], a, k + 8, b + 2 * group_bytes);
