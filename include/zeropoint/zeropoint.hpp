@@ -37,6 +37,7 @@
 #include <zeropoint/gemm/gemm.hpp>
 #include <zeropoint/gemm/gemv.hpp>
 #include <zeropoint/gemm/int4.hpp>
+#include <zeropoint/gemm/saturating.hpp>
 
 #include <zeropoint/nn/linear.hpp>
 #include <zeropoint/nn/attention.hpp>

@@ -22,6 +22,7 @@ TEST_CASE("cpu_features: asked once, never more than the processor has") {
   __builtin_cpu_init();
   REQUIRE(zp::contains(have, zp::isa::avx2_fma) ==
           (__builtin_cpu_supports("avx2") != 0 && __builtin_cpu_supports("fma") != 0));
+  REQUIRE(zp::contains(have, zp::isa::sse41) == (__builtin_cpu_supports("sse4.1") != 0));
   const bool avx512 =
       __builtin_cpu_supports("avx512f") != 0 && __builtin_cpu_supports("avx512bw") != 0 &&
       __builtin_cpu_supports("avx512dq") != 0 && __builtin_cpu_supports("avx512vl") != 0;
@@ -33,6 +34,7 @@ TEST_CASE("cpu_features: asked once, never more than the processor has") {
 #else
   REQUIRE_FALSE(zp::contains(have, zp::isa::avx2_fma));
   REQUIRE_FALSE(zp::contains(have, zp::isa::avx512));
+  REQUIRE_FALSE(zp::contains(have, zp::isa::sse41));
 #endif
 }
 

@@ -54,6 +54,80 @@ TEMPLATE_TEST_CASE("zero points of either side, none, one or all, are exact", ""
   }
 }
 
+TEMPLATE_TEST_CASE("all 65,536 pairs of a row's and a column's zero point are exact", "",
+                   std::int8_t, std::uint8_t) {
+  // Row i has zero point low + i, column j has j - 128.
+  const auto seed = test::seed(18);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  constexpr int low = std::numeric_limits<TestType>::min();
+  std::vector<std::int32_t> rows(256), columns(256);
+  for (int z = 0; z < 256; ++z) {
+    rows[static_cast<std::size_t>(z)] = low + z;
+    columns[static_cast<std::size_t>(z)] = z - 128;
+  }
+  for (const auto pa : test::patterns) {
+    for (const auto pw : test::patterns) {
+      for (const std::size_t k : {1u, 7u}) {
+        test::codes<TestType> a(256, k, pa, g);
+        test::codes<std::int8_t> w(256, k, pw, g);
+        const auto expected = test::reference(a.view(), w.view(), {rows, columns});
+        for (const auto* kernel : test::kernels_here()) {
+          INFO(kernel->name << ", patterns " << static_cast<int>(pa) << " x "
+                            << static_cast<int>(pw) << ", k = " << k);
+          std::vector<std::int32_t> c(256 * 256);
+          zp::gemm(a.view(), zp::pack(w.view(), *kernel), zp::zero_points{rows, columns},
+                   zp::matrix_view<std::int32_t>(c.data(), 256, 256));
+          REQUIRE(test::difference(expected, c, 256) == "");
+        }
+        // Kernels with a certificate: by narrow weights, and by a declared range of activations.
+        for (const zp::code_range range : {zp::code_range{low, low + 255}, {60, 127}}) {
+          const bool narrow = range.low == low;
+          for (auto& x : w.storage) x = static_cast<std::int8_t>(narrow ? x / 2 : x * 2);
+          if (!narrow) {
+            for (auto& x : a.storage) x = static_cast<TestType>(60 + (x & 63));
+          }
+          const auto after = test::reference(a.view(), w.view(), {rows, columns});
+          for (const auto* kernel : test::kernels_and_twins()) {
+            INFO(kernel->name << ", activations " << range.low << " .. " << range.high);
+            const auto packed = zp::pack(w.view(), range, *kernel);
+            REQUIRE((packed.kernel().needs_certificate || kernel->if_certified == nullptr));
+            std::vector<std::int32_t> c(256 * 256);
+            zp::gemm(a.view(), packed, zp::zero_points{rows, columns},
+                     zp::matrix_view<std::int32_t>(c.data(), 256, 256));
+            REQUIRE(test::difference(after, c, 256) == "");
+          }
+        }
+      }
+    }
+  }
+}
+
+TEMPLATE_TEST_CASE("one zero point for all: each of 256 on either side is exact", "", std::int8_t,
+                   std::uint8_t) {
+  const auto seed = test::seed(20);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  constexpr int low = std::numeric_limits<TestType>::min(), high = low + 255;
+  constexpr std::size_t m = 3, n = 17, k = 7;
+  const test::codes<TestType> a(m, k, test::pattern::random, g);
+  const test::codes<std::int8_t> w(n, k, test::pattern::random, g);
+  for (const auto* kernel : test::kernels_here()) {
+    const auto packed = zp::pack(w.view(), *kernel);
+    const auto check = [&](std::int32_t row, std::int32_t column) {
+      INFO(kernel->name << ", zero points " << row << " and " << column);
+      const zp::zero_points zeros{{&row, 1}, {&column, 1}};
+      std::vector<std::int32_t> c(m * n);
+      zp::gemm(a.view(), packed, zeros, zp::matrix_view<std::int32_t>(c.data(), m, n));
+      REQUIRE(test::difference(test::reference(a.view(), w.view(), zeros), c, n) == "");
+    };
+    for (int z = 0; z < 256; ++z) {
+      for (const int column : {-128, -127, -1, 0, 1, 127}) check(low + z, column);
+      for (const int row : {low, low + 1, 0, 1, high - 1, high}) check(row, z - 128);
+    }
+  }
+}
+
 TEST_CASE("intermediate terms may pass 32 bits, the result does not") {
   // u8 255 against zero point 255 leaves 0, though dot and correction are 2^31 and more.
   for (const auto& [value, zero, weight, weight_zero] : {std::array<int, 4>{255, 255, -128, 127},

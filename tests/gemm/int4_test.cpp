@@ -5,6 +5,7 @@
 #include <array>
 
 #include "support/errors.hpp"
+#include "support/guarded.hpp"
 #include "support/product.hpp"
 
 namespace zp = zeropoint;
@@ -90,6 +91,83 @@ TEST_CASE(
         serial ? zp::gemm(a, w, d, out) : zp::gemm(a, w, d, out, reversed{});
         REQUIRE(std::memcmp(y.data(), expected.data(), y.size() * sizeof(float)) == 0);
       }
+    }
+  }
+}
+
+TEST_CASE("4-bit weights beside 8-bit ones: the kernel that a certificate brings, guarded") {
+  // A layer that hands the kernel of its packed weights on reaches the tiles of the twin.
+  const auto seed = test::seed(41);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  const std::vector<std::int8_t> narrow(32 * 4, 64);
+  for (const auto* kernel : test::kernels_here()) {
+    const zp::packed_weights certified =
+        zp::pack(zp::matrix_view<const std::int8_t>(narrow.data(), 4, 32), *kernel);
+    REQUIRE(certified.certificate().proven());
+    if (kernel->if_certified != nullptr) REQUIRE(&certified.kernel() == kernel->if_certified);
+    for (const auto& [m, k, n, group] : {std::array<std::size_t, 4>{1, 128, 33, 128},
+                                         {5, 100, 16, 32},
+                                         {9, 256, 17, 128},
+                                         {4, 2048, 7, 64}}) {
+      const problem p(m, k, n, group, g);
+      const std::vector<float> expected = p.expected();
+      const auto w = p.pack(certified.kernel());
+      for (const bool front : {false, true}) {
+        CAPTURE(certified.kernel().name, m, k, n, group, front);
+        const test::guarded<std::int8_t> a(m * k, front);
+        const test::guarded<float> y(m * n, front), scale(1, front);
+        std::copy(p.a.begin(), p.a.end(), a.data());
+        scale[0] = 0.5f;
+        zp::gemm(zp::matrix_view<const std::int8_t>(a.data(), m, k), w,
+                 zp::int4_dequantization{{scale.data(), 1}},
+                 zp::matrix_view<float>(y.data(), m, n));
+        REQUIRE(std::memcmp(y.data(), expected.data(), expected.size() * sizeof(float)) == 0);
+      }
+    }
+  }
+}
+
+TEST_CASE("4-bit weights in one group of the largest size, with extreme codes, are exact") {
+  // 128 * 15 * 1,118,464 = 2^31 - 32,768. Where the halves of a row differ, partial sums pass 2^30
+  // and the whole is below 2^24: not one unit hides in the rounding to float.
+  constexpr std::size_t longest = 1'118'464;
+  static_assert(longest == zp::max_depth(128, 15) / 32 * 32);
+  struct extreme {
+    std::int8_t first, second;  // activations
+    std::int32_t code, zero;
+  };
+  const float one = 1.0f;
+  for (const auto& [first, second, code, zero] : {extreme{-128, -128, 15, 0},
+                                                  {-128, -128, 0, 15},
+                                                  {127, 127, 15, 0},
+                                                  {127, 127, 0, 15},
+                                                  {-128, 127, 15, 0},
+                                                  {127, -128, 15, 0},
+                                                  {-128, 127, 0, 15},
+                                                  {127, -128, 0, 15},
+                                                  {-128, -128, 15, 15},
+                                                  {-128, 127, 15, 14},
+                                                  {127, -128, 15, 8},
+                                                  {-128, 127, 0, 8}}) {
+    std::vector<std::int8_t> a(longest, first);
+    std::fill(a.begin() + longest / 2, a.end(), second);
+    const std::int64_t sum =
+        std::int64_t{first + second} * (code - zero) * std::int64_t{longest / 2};
+    REQUIRE(std::abs(sum) <= std::numeric_limits<std::int32_t>::max());
+    for (const auto* kernel : test::kernels_and_twins()) {
+      CAPTURE(kernel->name, int{first}, int{second}, code, zero);
+      const zp::packed_int4_weights w(
+          1, longest, longest, [&](std::size_t, std::size_t) { return code; },
+          [&](std::size_t, std::size_t) {
+            return zp::params{1.0f, zero, 0, 15};
+          },
+          *kernel);
+      REQUIRE(w.groups() == 1);
+      float y = 0;
+      zp::gemm(zp::matrix_view<const std::int8_t>(a.data(), 1, longest), w,
+               zp::int4_dequantization{{&one, 1}}, zp::matrix_view<float>(&y, 1, 1));
+      REQUIRE(y == static_cast<float>(sum));
     }
   }
 }

@@ -2,6 +2,7 @@
 #include <zeropoint/kernels/row_registry.hpp>
 
 #include "math/reference.hpp"
+#include "support/guarded.hpp"
 
 #include <cmath>
 
@@ -96,6 +97,36 @@ TEST_CASE("Activation functions have the same bits at every width, and stay in t
         REQUIRE(bits(computed(l->activate, f, x, rows, cols, stride)) == bits(baseline));
         for (std::size_t i = 0; i < x.size(); ++i) {
           if (i % stride >= cols) REQUIRE(bits({baseline[i]}) == bits({x[i]}));
+        }
+      }
+    }
+  }
+}
+
+TEST_CASE("Activation functions touch nothing outside their rows") {
+  const auto seed = test::seed(94);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  std::vector<void (*)(const zp::kernels::activation_job&)> loops{
+      zp::kernels::rows_baseline::activate};
+  for (const zp::kernels::row_loops* l : zp::kernels::all_rows()) {
+    if (zp::contains(zp::cpu_features(), l->needs)) loops.push_back(l->activate);
+  }
+  for (std::size_t which = 0; which < loops.size(); ++which) {
+    for (std::size_t cols = 0; cols <= 70; ++cols) {
+      for (const std::size_t rows : {1u, 3u}) {
+        for (const bool front : {false, true}) {
+          const std::size_t stride = cols + cols % 3, size = (rows - 1) * stride + cols;
+          const std::vector<float> x = test::nasty(g, size, 4.0f, 20);
+          for (const activation_function f : all) {
+            INFO("loop " << which << ", function " << static_cast<int>(f) << ", " << rows << " x "
+                         << cols << ", front " << front);
+            const test::guarded<float> y(size, front);
+            std::copy(x.begin(), x.end(), y.data());
+            loops[which]({f, rows, cols, stride, y.data()});
+            const auto expected = computed(loops[0], f, x, rows, cols, stride);
+            REQUIRE(bits({y.data(), y.data() + size}) == bits(expected));
+          }
         }
       }
     }

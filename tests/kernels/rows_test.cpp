@@ -110,11 +110,11 @@ void compare_both(const loops& l, std::span<const float> x, const zp::params& p,
 
 /// The statistics of x [n] in runs of two calls, as the scalar definition and as `l` have them.
 template <class Rounding, class T>
-void damage(const loops& l, std::span<const float> x, const zp::params& p) {
+void damage(const loops& l, std::span<const float> x, const zp::params& p, bool front) {
   constexpr std::size_t block = zp::statistics_accumulator::block;
   const zp::quantizer<Rounding> q(p);
-  const test::guarded<float> in(x.size());
-  const test::guarded<T> codes(x.size());
+  const test::guarded<float> in(x.size(), front);
+  const test::guarded<T> codes(x.size(), front);
   std::copy(x.begin(), x.end(), in.data());
   for (std::size_t i = 0; i < x.size(); ++i) codes[i] = static_cast<T>(q(x[i]));
   zp::statistics_accumulator expected, found;
@@ -270,20 +270,21 @@ TEST_CASE("dequantize: more values than the caches hold, beginning anywhere in a
 }
 
 TEST_CASE("damage: the bits of statistics_accumulator, every length, any garbage") {
+  using by_reciprocal = zp::rounding<zp::ties_to_even, zp::reciprocal>;
   const auto seed = test::seed(64);
   INFO(test::seed_text(seed));
   for (const loops* l : loops_here()) {
     test::generator g(seed);
     for (std::size_t n = 0; n <= 200; ++n) {
       for (const unsigned rarity : {3u, 30u, 1000u}) {
-        INFO(l->name << ", " << n << " values");
         const std::vector<float> x = test::nasty(g, n, 0.5f, rarity);
-        damage<zp::rounding<>, std::int8_t>(*l, x, {0.01f, 0, -127, 127});
-        damage<zp::rounding<>, std::uint8_t>(*l, x, {0.004f, 77, 0, 255});
-        damage<zp::rounding<zp::ties_to_even, zp::reciprocal>, std::int8_t>(*l, x,
-                                                                            {0.3f, 5, -128, 127});
-        damage<zp::rounding<zp::ties_to_even, zp::reciprocal>, std::uint8_t>(*l, x,
-                                                                             {30.0f, 0, 0, 15});
+        for (const bool front : {false, true}) {
+          INFO(l->name << ", " << n << " values, front " << front);
+          damage<zp::rounding<>, std::int8_t>(*l, x, {0.01f, 0, -127, 127}, front);
+          damage<zp::rounding<>, std::uint8_t>(*l, x, {0.004f, 77, 0, 255}, front);
+          damage<by_reciprocal, std::int8_t>(*l, x, {0.3f, 5, -128, 127}, front);
+          damage<by_reciprocal, std::uint8_t>(*l, x, {30.0f, 0, 0, 15}, front);
+        }
       }
     }
   }
@@ -292,6 +293,7 @@ TEST_CASE("damage: the bits of statistics_accumulator, every length, any garbage
 TEST_CASE("ZP_KERNEL lowers the row loops too") {
   const auto all = zp::kernels::all_rows();
   REQUIRE(zp::kernels::choose_rows(all, "scalar") == nullptr);
+  REQUIRE(zp::kernels::choose_rows(all, "sse41") == nullptr);
   const auto here = loops_here();
   const loops* best = here.empty() ? nullptr : here.front();
   REQUIRE(zp::kernels::choose_rows(all, nullptr) == best);

@@ -3,7 +3,7 @@
 #include <lab/gallery/sample.hpp>
 #include <lab/report/format.hpp>
 #include <zeropoint/gemm/gemm.hpp>
-#include <zeropoint/kernels/saturation.hpp>
+#include <zeropoint/gemm/saturating.hpp>
 #include <zeropoint/nn/dynamic_linear.hpp>
 #include <zeropoint/nn/weight_only.hpp>
 
@@ -51,21 +51,23 @@ gallery_entry saturating_sums() {
   std::vector<std::int8_t> w(outputs * k);
   for (auto& v : a) v = static_cast<std::uint8_t>(d.below(256));
   for (auto& v : w) v = static_cast<std::int8_t>(static_cast<int>(d.below(255)) - 127);
-  std::vector<std::int32_t> ours(outputs);
-  zp::gemm(zp::matrix_view<const std::uint8_t>(a.data(), 1, k), zp::pack({w.data(), outputs, k}),
-           zp::matrix_view<std::int32_t>(ours.data(), 1, outputs));
+  const zp::matrix_view<const std::uint8_t> row(a.data(), 1, k);
+  const zp::matrix_view<const std::int8_t> weights(w.data(), outputs, k);
+  std::vector<std::int32_t> ours(outputs), theirs(outputs);
+  zp::gemm(row, zp::pack(weights), zp::matrix_view<std::int32_t>(ours.data(), 1, outputs));
+  const zp::saturation_report clipped =
+      zp::saturating_gemm(row, weights, zp::matrix_view<std::int32_t>(theirs.data(), 1, outputs),
+                          zp::saturating_sequence::unsigned_by_signed);
   sample exact(1, outputs), saturated(1, outputs), cured(1, outputs);
-  std::uint64_t events = 0;
   for (std::size_t j = 0; j < outputs; ++j) {
-    const std::span<const std::int8_t> row(w.data() + j * k, k);
-    const auto theirs = zp::kernels::saturation::dot(a, row);
-    events += theirs.saturated;
     std::int64_t sum = 0;
-    for (std::size_t i = 0; i < k; ++i) sum += std::int64_t{a[i]} * row[i];
+    for (std::size_t i = 0; i < k; ++i) sum += std::int64_t{a[i]} * weights(j, i);
     exact(0, j) = static_cast<float>(sum);
-    saturated(0, j) = static_cast<float>(theirs.sum);
+    saturated(0, j) = static_cast<float>(theirs[j]);
     cured(0, j) = static_cast<float>(ours[j]);
   }
+  const double share =
+      100 * static_cast<double>(clipped.events) / static_cast<double>(clipped.pairs);
   return {
       .metric = "relative error of the integer sums",
       .naive = relative_error(exact, saturated),
@@ -73,7 +75,7 @@ gallery_entry saturating_sums() {
       .shows = format("Two products of an unsigned and a signed byte may exceed 16 bits: AVX2's "
                       "byte product clips %.1f %% of the pairs here, and nobody is told. Every "
                       "kernel of this library is exact.",
-                      100 * static_cast<double>(events) / (outputs * k / 2))};
+                      share)};
 }
 
 // An output that pruning left all zeros, in the first of two layers.

@@ -25,6 +25,7 @@ enum class isa : std::uint32_t {
   avx512_vnni = 1u << 3,  ///< zmm vpdpbusd
   neon_dot = 1u << 4,     ///< sdot
   neon_i8mm = 1u << 5,    ///< smmla, usdot
+  sse41 = 1u << 6,
 };
 [[nodiscard]] constexpr isa operator|(isa a, isa b) noexcept {
   return static_cast<isa>(static_cast<std::uint32_t>(a) | static_cast<std::uint32_t>(b));
@@ -40,6 +41,7 @@ enum class isa : std::uint32_t {
 #if ZP_X86
   unsigned a = 0, b = 0, c = 0, d = 0;
   if (__get_cpuid(1, &a, &b, &c, &d) == 0) return found;
+  if ((c >> 19 & 1u) != 0) found = found | isa::sse41;  // every system saves xmm
   const bool osxsave = (c >> 27 & 1u) != 0, avx = (c >> 28 & 1u) != 0;
   const bool fma = (c >> 12 & 1u) != 0, f16c = (c >> 29 & 1u) != 0;
   if (!osxsave || !avx) return found;

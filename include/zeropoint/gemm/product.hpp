@@ -273,17 +273,18 @@ void multiply(matrix_view<const A> a, const packed_weights& w, const dequantizat
   scratch copied(job.rows.scratch_bytes());
   job.copied = copied.data();
   job.writer = writer;
-  aligned_buffer<std::int32_t> row_zeros, row_sums;
-  if (d.row_zero_points.size() > 1) {
+  const bool zeros = d.row_zero_points.size() > 1, sums = !d.column_zero_points.empty();
+  scratch of_rows(((zeros ? 1u : 0u) + (sums ? 1u : 0u)) * a.rows() * sizeof(std::int32_t));
+  auto* next = reinterpret_cast<std::int32_t*>(of_rows.data());
+  if (zeros) {
     const std::int32_t shift = w.shift(is_signed);
-    row_zeros = aligned_buffer<std::int32_t>(a.rows());
-    for (std::size_t i = 0; i < a.rows(); ++i) row_zeros[i] = -(d.row_zero_points[i] + shift);
-    job.row_zeros = row_zeros.data();
+    for (std::size_t i = 0; i < a.rows(); ++i) next[i] = -(d.row_zero_points[i] + shift);
+    job.row_zeros = next;
+    next += a.rows();
   }
-  if (!d.column_zero_points.empty()) {
-    row_sums = aligned_buffer<std::int32_t>(a.rows());
-    negative_row_sums(a, d.row_zero_points, row_sums.data());
-    job.row_sums = row_sums.data();
+  if (sums) {
+    negative_row_sums(a, d.row_zero_points, next);
+    job.row_sums = next;
   }
   job.run(ex);
 }

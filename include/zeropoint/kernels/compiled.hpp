@@ -9,6 +9,7 @@
 #include <zeropoint/kernels/neon_dot.hpp>
 #include <zeropoint/kernels/neon_i8mm.hpp>
 #include <zeropoint/kernels/scalar.hpp>
+#include <zeropoint/kernels/sse41.hpp>
 
 #include <span>
 
@@ -23,7 +24,7 @@ namespace kernels {
 
 inline constexpr const kernel* compiled[] = {
 #if ZP_X86
-    &avx512_vnni::table, &avx_vnni::table, &avx2::table,
+    &avx512_vnni::table, &avx_vnni::table, &avx2::table, &sse41::table,
 #endif
 #if ZP_HAS_NEON_DOT && ZP_HAS_NEON_I8MM
     &neon_i8mm::table,

@@ -6,7 +6,7 @@
 //   rows() of row_registry.hpp         the one for this processor, or null: stay with the baseline
 //
 // The environment variable ZP_KERNEL lowers these with the multiplication: "avx2" keeps 512-bit
-// registers out of both, "scalar" gives the baseline loop.
+// registers out of both, "sse41" and "scalar" give the baseline loop.
 #pragma once
 
 #include <zeropoint/base/cpu.hpp>

@@ -4,8 +4,8 @@
 //
 //   sum[j] = the sum over blocks of ((0 + x0*w0j) + x1*w1j) + ...     w = scale * (code - zero)
 //
-// A sum in ascending k waits four cycles for every addition, so a row goes over four panels at once,
-// and fetches each of them 4 KB ahead: without that it waits for memory half of the time (Zen 5).
+// A sum in ascending k waits four cycles for every addition, so a row goes over several panels at
+// once, and fetches each of them 4 KB ahead: without that it waits for memory half of the time (Zen 5).
 #pragma once
 
 #include <zeropoint/base/cpu.hpp>
@@ -32,11 +32,12 @@ struct row_job {
   float* sum = nullptr;                         ///< [panels][width]; written
 };
 
-/// Four panels at a time, then one by one.
-template <void (*Four)(const row_job&, std::size_t panel), void (*One)(const row_job&, std::size_t)>
+/// `Together` panels at a time, then one by one.
+template <void (*Several)(const row_job&, std::size_t panel),
+          void (*One)(const row_job&, std::size_t), std::size_t Together = 4>
 inline void over_row(const row_job& j) {
   std::size_t p = 0;
-  for (; p + 4 <= j.panels; p += 4) Four(j, p);
+  for (; p + Together <= j.panels; p += Together) Several(j, p);
   for (; p < j.panels; ++p) One(j, p);
 }
 
@@ -124,8 +125,9 @@ inline void row_panels(const row_job& j, std::size_t panel) {
   }
 }
 inline void row(const row_job& j) {
-  j.zero == nullptr ? over_row<&row_panels<false, 4>, &row_panels<false, 1>>(j)
-                    : over_row<&row_panels<true, 4>, &row_panels<true, 1>>(j);
+  // Two panels: 16 registers hold the sums and scales of no more, and 4 chains hide the additions.
+  j.zero == nullptr ? over_row<&row_panels<false, 2>, &row_panels<false, 1>, 2>(j)
+                    : over_row<&row_panels<true, 2>, &row_panels<true, 1>, 2>(j);
 }
 }  // namespace avx2
 
