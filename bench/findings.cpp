@@ -25,7 +25,7 @@ std::string limit_text(const regime& r) {
 
 std::string machine() {
   return cpu_name() + ", kernel " + zp::kernels::best().name + ", baseline " + zp::baseline_name +
-         ", compiler " + __VERSION__;
+         ", compiler " + compiler;
 }
 
 void write_table(std::ostream& out, const findings& found) {

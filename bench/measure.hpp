@@ -63,18 +63,23 @@ class product {
     std::mt19937_64 g(1);
     for (auto& x : a_) x = static_cast<std::int8_t>(g() % 255 - 127);
     const unsigned codes = to == output::int4 ? 15 : 255;
+    double start = 0;
     for (auto& x : w_)
       x = static_cast<std::int8_t>(static_cast<int>(g() % codes) - static_cast<int>(codes / 2));
     if (to == output::int4) {
+      start = thread_seconds();
       const zp::packed_int4_weights packed(
           s.n, s.k, 32, [&](std::size_t j, std::size_t k) { return w_[j * s.k + k]; },
           [](std::size_t, std::size_t) {
             return zp::params{0.5f, 0, -7, 7};
           },
           kernel);
+      pack_seconds_ = thread_seconds() - start;
       int4_.assign(copies_for(cold, packed.bytes()), packed);
     } else {
+      start = thread_seconds();
       const auto packed = zp::pack(zp::matrix_view<const std::int8_t>(w_.data(), s.n, s.k), kernel);
+      pack_seconds_ = thread_seconds() - start;
       int8_.assign(copies_for(cold, packed.bytes()), packed);
     }
     if (to == output::u8_s32) {
@@ -112,6 +117,8 @@ class product {
   [[nodiscard]] double operations() const {
     return 2.0 * static_cast<double>(m_) * static_cast<double>(shape_.k * shape_.n);
   }
+  /// What packing the weights took, once, with the pages that it touched first.
+  [[nodiscard]] double pack_seconds() const { return pack_seconds_; }
   /// What one call reads of the weights, and the bytes a fair streaming read cycles through.
   [[nodiscard]] std::size_t bytes() const {
     return to_ == output::int4 ? int4_[0].bytes() : shape_.k * shape_.n;
@@ -145,6 +152,7 @@ class product {
   zp::aligned_buffer<float> float_out_;
   zp::aligned_buffer<std::int8_t> codes_out_;
   std::size_t next_ = 0;
+  double pack_seconds_ = 0;
 };
 
 /// Sums of four uniform numbers around 0: nearly normal, standard deviation 0.58.
@@ -180,6 +188,14 @@ inline std::string cpu_name() {
   }
   return "unknown";
 }
+
+#if defined(__clang__)
+inline constexpr const char* compiler =  // __clang_version__ ends in a space
+    "Clang " ZP_STRINGIFY(__clang_major__) "." ZP_STRINGIFY(__clang_minor__) "." ZP_STRINGIFY(
+        __clang_patchlevel__);
+#else
+inline constexpr const char* compiler = "GCC " __VERSION__;
+#endif
 
 /// Of positive numbers; 0 of none.
 inline double geometric_mean(const std::vector<double>& values) {
