@@ -25,6 +25,7 @@ int main(int argc, char** argv) try {
 
   limits limit;
   findings found;
+  peaks(o, limit, found);
   int8_hot(o, limit, found);
   int8_cold(o, limit, found);
   int4(o, limit, found);
