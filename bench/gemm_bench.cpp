@@ -1,7 +1,8 @@
 // zp-bench: products of 8-bit codes as fractions of their own limits.
 //
-//   zp-bench [--shapes=bench/shapes/gpt2.txt,...] [--m=1,8,32,128,512] [--kernels=avx512_vnni,...]
-//            [--outputs=s32,f32,int4] [--weights=hot,cold] [--threads=1] [Google Benchmark's flags]
+//   zp-bench [--shapes=bench/shapes/gpt2.txt,...] [--m=1,4,8,16,32,128,512] [--weights=hot,cold]
+//            [--kernels=avx512_vnni,...] [--outputs=s32,f32,s8,int4] [--threads=1]
+//            [Google Benchmark's flags]
 //
 // Outputs s32, f32 and s8 are int8 x int8; int4 is int8 x 4-bit weights in groups of 32 with float16
 // scales, to f32.
@@ -32,20 +33,6 @@ namespace {
 
 namespace zp = zeropoint;
 using namespace bench;
-
-struct options {
-  std::vector<std::string> shapes{"bench/shapes/gpt2.txt"}, kernels, weights{"hot"},
-      outputs{"s32", "f32"};
-  std::vector<std::string> m{"1", "8", "32", "128", "512"};
-  int threads = 1;
-};
-
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  std::istringstream in(text);
-  for (std::string part; std::getline(in, part, ',');) parts.push_back(part);
-  return parts;
-}
 
 /// f(an executor of that many threads).
 template <class F>
@@ -143,8 +130,7 @@ class steps {
     const std::size_t piece = std::min(product_.bytes(), read_.size());
     if (at_ + piece > read_.size()) at_ = 0;
     const std::size_t part = piece / ex.concurrency();
-    ex(ex.concurrency(),
-       [&](std::size_t i) { read_all(read_.data() + at_ + i * part, part, zmm_); });
+    ex(ex.concurrency(), [&](std::size_t i) { read_all(read_.data() + at_ + i * part, part); });
     at_ += piece;
   }
   [[nodiscard]] double at(const char* name, std::size_t round) { return seconds_[name][round]; }
@@ -165,7 +151,6 @@ class steps {
   std::vector<std::int8_t> codes_;
   std::vector<float> scales_;
   std::size_t k_;
-  bool zmm_ = zp::contains(zp::cpu_features(), zp::isa::avx512);
   std::map<std::string, std::vector<double>> seconds_;
 };
 
@@ -176,35 +161,37 @@ void measure(benchmark::State& state, std::size_t m, const shape& s,
   all.report(state, to, std::string(kernel.name) + (cold ? ", cold" : ", hot") + " weights");
 }
 
-void add_benchmarks(const options& o) {
-  for (const auto* kernel : zp::kernels::all()) {
-    const auto& names = o.kernels;
-    const bool named = std::find(names.begin(), names.end(), kernel->name) != names.end();
-    if (!zp::kernels::runs_here(*kernel) ||
-        (names.empty() ? kernel != &zp::kernels::best() : !named))
-      continue;
-    for (const std::string& file : o.shapes) {
-      for (const shape& s : read_shapes(file)) {
-        for (const std::string& m : o.m) {
-          for (const std::string& weights : o.weights) {
-            for (const std::string& to_name : o.outputs) {
-              const output to = output_of(to_name);
-              const std::string name = "gemm/" + std::string(kernel->name) + "/" +
-                                       (to == output::int4 ? "s8s4f32" : "s8s8" + to_name) + "/" +
-                                       weights + "/m:" + m + "/k:" + std::to_string(s.k) +
-                                       "/n:" + std::to_string(s.n);
-              const std::size_t rows = std::stoul(m);
-              benchmark::RegisterBenchmark(name.c_str(),
-                                           [=](benchmark::State& state) {
-                                             measure(state, rows, s, *kernel, to, weights == "cold",
-                                                     o.threads);
-                                           })
-                  ->UseManualTime()
-                  ->Iterations(15)
-                  ->Unit(benchmark::kMicrosecond);
-            }
-          }
-        }
+/// Those that were named, or the best one.
+std::vector<const zp::kernels::kernel*> chosen_kernels(const options& o) {
+  std::vector<const zp::kernels::kernel*> all;
+  for (const std::string& name : o.kernels) {
+    try {
+      all.push_back(&zp::kernels::named(name));
+    } catch (const zp::error& problem) {
+      throw input_error(std::string("--kernels: ") + problem.what());
+    }
+  }
+  if (all.empty()) all.push_back(&zp::kernels::best());
+  return all;
+}
+
+void add_benchmarks(const options& o, const zp::kernels::kernel& kernel, const shape& s) {
+  for (const std::size_t m : o.m) {
+    for (const std::string& weights : o.weights) {
+      for (const std::string& to_name : o.outputs) {
+        const output to = output_of(to_name);
+        const std::string name = "gemm/" + std::string(kernel.name) + "/" +
+                                 (to == output::int4 ? "s8s4f32" : "s8s8" + to_name) + "/" +
+                                 weights + "/m:" + std::to_string(m) + "/k:" + std::to_string(s.k) +
+                                 "/n:" + std::to_string(s.n);
+        benchmark::RegisterBenchmark(name.c_str(),
+                                     [=, &kernel](benchmark::State& state) {
+                                       measure(state, m, s, kernel, to, weights == "cold",
+                                               static_cast<int>(o.threads));
+                                     })
+            ->UseManualTime()
+            ->Iterations(15)
+            ->Unit(benchmark::kMicrosecond);
       }
     }
   }
@@ -213,44 +200,45 @@ void add_benchmarks(const options& o) {
 /// Takes our own flags out of argv.
 options parse(int& argc, char** argv) {
   options o;
+  o.shapes = {ZP_BENCH_SHAPES "/gpt2.txt"};
   int kept = 1;
   for (int i = 1; i < argc; ++i) {
-    const std::string arg = argv[i];
-    const auto value = [&](const char* flag) {
-      const std::string prefix = std::string("--") + flag + "=";
-      return arg.rfind(prefix, 0) == 0 ? std::make_unique<std::string>(arg.substr(prefix.size()))
-                                       : nullptr;
-    };
-    if (auto v = value("shapes"))
-      o.shapes = split(*v);
-    else if (auto v2 = value("m"))
-      o.m = split(*v2);
-    else if (auto v3 = value("kernels"))
-      o.kernels = split(*v3);
-    else if (auto v4 = value("weights"))
-      o.weights = split(*v4);
-    else if (auto v5 = value("outputs"))
-      o.outputs = split(*v5);
-    else if (auto v6 = value("threads"))
-      o.threads = std::stoi(*v6);
-    else
-      argv[kept++] = argv[i];
+    if (!o.take(argv[i])) argv[kept++] = argv[i];
   }
   argc = kept;
+#if !defined(_OPENMP)
+  if (o.threads != 1) throw input_error("--threads: this build has no OpenMP, expected 1");
+#endif
   return o;
+}
+
+void print_help() {
+  std::cout << "zp-bench [--shapes=FILE,...] [--m=1,4,8,16,32,128,512] [--weights=hot,cold]\n"
+               "         [--kernels=NAME,...] [--outputs=s32,f32,s8,int4] [--threads=1]\n";
+  benchmark::PrintDefaultHelp();
 }
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   const options o = parse(argc, argv);
-  benchmark::Initialize(&argc, argv);
+  benchmark::Initialize(&argc, argv, &print_help);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::AddCustomContext("cpu", cpu_name());
   benchmark::AddCustomContext("compiler", compiler);
   benchmark::AddCustomContext("baseline", zp::baseline_name);
   benchmark::AddCustomContext("kernel", zp::kernels::best().name);
   benchmark::AddCustomContext("threads", std::to_string(o.threads));
-  add_benchmarks(o);
-  benchmark::RunSpecifiedBenchmarks();
+  for (const auto* kernel : chosen_kernels(o)) {
+    for (const std::string& file : o.shapes) {
+      for (const shape& s : read_shapes(file)) add_benchmarks(o, *kernel, s);
+    }
+  }
+  return benchmark::RunSpecifiedBenchmarks() == 0 ? 2 : 0;  // it says that nothing matched
+} catch (const std::bad_alloc&) {
+  std::cerr << "zp-bench: a product of this size does not fit memory\n";
+  return 2;
+} catch (const std::exception& problem) {
+  std::cerr << "zp-bench: " << problem.what() << '\n';
+  return 2;
 }

@@ -1,5 +1,4 @@
-// What the two programs of this folder share: shapes from files, products with everything they need,
-// and time.
+// What the programs of this folder share: products with everything they need, and time.
 #pragma once
 
 #include <zeropoint/gemm/int4.hpp>
@@ -9,45 +8,13 @@
 #include <iostream>
 #include <memory>
 #include <random>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "input.hpp"
 #include "peaks.hpp"
 
 namespace bench {
-
-namespace zp = zeropoint;
-
-struct shape {
-  std::string name;
-  std::size_t k = 0, n = 0;
-};
-inline std::vector<shape> read_shapes(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) {
-    std::cerr << "bench: cannot open " << path << '\n';
-    std::exit(2);
-  }
-  std::vector<shape> shapes;
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream fields(line.substr(0, line.find('#')));
-    shape s;
-    if (fields >> s.name >> s.k >> s.n) shapes.push_back(s);
-  }
-  return shapes;
-}
-
-/// What a product of s8 gives; u8_s32: of activations that are moved up by 128.
-enum class output { s32, u8_s32, f32, s8, int4 };
-inline output output_of(const std::string& name) {
-  if (name == "s32") return output::s32;
-  if (name == "f32") return output::f32;
-  if (name == "s8") return output::s8;
-  if (name == "int4") return output::int4;
-  std::cerr << "bench: output " << name << ", expected s32, f32, s8 or int4\n";
-  std::exit(2);
-}
 
 /// Weights of `bytes` bytes come from memory when as many copies take turns: no cache holds them all.
 inline constexpr std::size_t cold_bytes = 192u << 20;

@@ -87,9 +87,12 @@ ZP_BENCH_PEAK(fma_ymm, "avx2,fma", __m256, 12, _mm256_set1_ps(0.5f),
     for (std::size_t i = 0; i + wide <= bytes; i += wide) sum[0] = merge(sum[0], load(from + i)); \
     for (auto& s : sum) __asm__ volatile("" ::"v"(s));                                            \
   }
+#define ZP_BENCH_LOAD_XMM(p) _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))
 #define ZP_BENCH_LOAD_YMM(p) _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
 ZP_BENCH_READ(read_zmm, "avx512f", __m512i, _mm512_or_si512, _mm512_loadu_si512)
 ZP_BENCH_READ(read_ymm, "avx2", __m256i, _mm256_or_si256, ZP_BENCH_LOAD_YMM)
+ZP_BENCH_READ(read_xmm, "sse2", __m128i, _mm_or_si128, ZP_BENCH_LOAD_XMM)
+#undef ZP_BENCH_LOAD_XMM
 #undef ZP_BENCH_LOAD_YMM
 #undef ZP_BENCH_READ
 #endif
@@ -146,11 +149,16 @@ inline peak_loop fma_peak() {
   return {};
 }
 
-inline void read_all(const std::byte* from, std::size_t bytes, bool zmm) {
+/// Reads every byte once, in the widest registers that this processor has.
+inline void read_all(const std::byte* from, std::size_t bytes) {
 #if ZP_X86
-  return zmm ? read_zmm(from, bytes) : read_ymm(from, bytes);
+  using zeropoint::isa;
+  static const zeropoint::isa here = zeropoint::cpu_features();
+  static const auto widest = contains(here, isa::avx512)     ? &read_zmm
+                             : contains(here, isa::avx2_fma) ? &read_ymm
+                                                             : &read_xmm;
+  widest(from, bytes);
 #else
-  (void)zmm;
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i + 8 <= bytes; i += 8) {
     std::uint64_t word;

@@ -76,7 +76,7 @@ class limits {
     bytes = std::min(bytes, read_.size());
     r.enter(name, [this, bytes, cold] {
       if (!cold || at_ + bytes > read_.size()) at_ = 0;
-      read_all(read_.data() + at_, bytes, zmm_);
+      read_all(read_.data() + at_, bytes);
       at_ += bytes;
     });
   }
@@ -90,7 +90,6 @@ class limits {
   peak_loop peak_, fma_ = fma_peak();
   zp::aligned_buffer<std::byte> read_;
   std::size_t at_ = 0;
-  bool zmm_ = zp::contains(zp::cpu_features(), zp::isa::avx512);
 };
 
 }  // namespace bench
