@@ -17,9 +17,17 @@ struct regime {
   double of_limit;
 };
 
+/// What one core of this machine can do, in absolute numbers.
+struct peak_rate {
+  std::string name;
+  double value;
+  std::string unit;
+};
+
 /// Everything that was found out, in order.
 struct findings {
   std::vector<regime> regimes;
+  std::vector<peak_rate> peaks;
   nlohmann::ordered_json peers = nlohmann::ordered_json::array();
 
   void add(const std::string& name, const std::string& unit, double floor, double goal,
@@ -30,7 +38,7 @@ struct findings {
 
 /// Processor, kernel, baseline and compiler in one line.
 [[nodiscard]] std::string machine();
-/// Regime, floor, goal, measured, unit and verdict, aligned for a terminal.
+/// The peaks; then regime, floor, goal, measured, unit and verdict, aligned for a terminal.
 void write_table(std::ostream& out, const findings& found);
 /// The page docs/benchmarks.md. These two throw std::runtime_error when they cannot write.
 void write_markdown(const std::string& path, const findings& found, bool quick);

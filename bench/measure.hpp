@@ -1,5 +1,4 @@
-// What the two programs of this folder share: shapes from files, products with everything they need,
-// and time.
+// What the programs of this folder share: products with everything they need, and time.
 #pragma once
 
 #include <zeropoint/gemm/int4.hpp>
@@ -9,45 +8,13 @@
 #include <iostream>
 #include <memory>
 #include <random>
-#include <sstream>
 #include <string>
 #include <vector>
 
+#include "input.hpp"
 #include "peaks.hpp"
 
 namespace bench {
-
-namespace zp = zeropoint;
-
-struct shape {
-  std::string name;
-  std::size_t k = 0, n = 0;
-};
-inline std::vector<shape> read_shapes(const std::string& path) {
-  std::ifstream in(path);
-  if (!in) {
-    std::cerr << "bench: cannot open " << path << '\n';
-    std::exit(2);
-  }
-  std::vector<shape> shapes;
-  for (std::string line; std::getline(in, line);) {
-    std::istringstream fields(line.substr(0, line.find('#')));
-    shape s;
-    if (fields >> s.name >> s.k >> s.n) shapes.push_back(s);
-  }
-  return shapes;
-}
-
-/// What a product of s8 gives; u8_s32: of activations that are moved up by 128.
-enum class output { s32, u8_s32, f32, s8, int4 };
-inline output output_of(const std::string& name) {
-  if (name == "s32") return output::s32;
-  if (name == "f32") return output::f32;
-  if (name == "s8") return output::s8;
-  if (name == "int4") return output::int4;
-  std::cerr << "bench: output " << name << ", expected s32, f32, s8 or int4\n";
-  std::exit(2);
-}
 
 /// Weights of `bytes` bytes come from memory when as many copies take turns: no cache holds them all.
 inline constexpr std::size_t cold_bytes = 192u << 20;
@@ -63,18 +30,23 @@ class product {
     std::mt19937_64 g(1);
     for (auto& x : a_) x = static_cast<std::int8_t>(g() % 255 - 127);
     const unsigned codes = to == output::int4 ? 15 : 255;
+    double start = 0;
     for (auto& x : w_)
       x = static_cast<std::int8_t>(static_cast<int>(g() % codes) - static_cast<int>(codes / 2));
     if (to == output::int4) {
+      start = thread_seconds();
       const zp::packed_int4_weights packed(
           s.n, s.k, 32, [&](std::size_t j, std::size_t k) { return w_[j * s.k + k]; },
           [](std::size_t, std::size_t) {
             return zp::params{0.5f, 0, -7, 7};
           },
           kernel);
+      pack_seconds_ = thread_seconds() - start;
       int4_.assign(copies_for(cold, packed.bytes()), packed);
     } else {
+      start = thread_seconds();
       const auto packed = zp::pack(zp::matrix_view<const std::int8_t>(w_.data(), s.n, s.k), kernel);
+      pack_seconds_ = thread_seconds() - start;
       int8_.assign(copies_for(cold, packed.bytes()), packed);
     }
     if (to == output::u8_s32) {
@@ -112,6 +84,8 @@ class product {
   [[nodiscard]] double operations() const {
     return 2.0 * static_cast<double>(m_) * static_cast<double>(shape_.k * shape_.n);
   }
+  /// What packing the weights took, once, with the pages that it touched first.
+  [[nodiscard]] double pack_seconds() const { return pack_seconds_; }
   /// What one call reads of the weights, and the bytes a fair streaming read cycles through.
   [[nodiscard]] std::size_t bytes() const {
     return to_ == output::int4 ? int4_[0].bytes() : shape_.k * shape_.n;
@@ -145,6 +119,7 @@ class product {
   zp::aligned_buffer<float> float_out_;
   zp::aligned_buffer<std::int8_t> codes_out_;
   std::size_t next_ = 0;
+  double pack_seconds_ = 0;
 };
 
 /// Sums of four uniform numbers around 0: nearly normal, standard deviation 0.58.
@@ -180,6 +155,14 @@ inline std::string cpu_name() {
   }
   return "unknown";
 }
+
+#if defined(__clang__)
+inline constexpr const char* compiler =  // __clang_version__ ends in a space
+    "Clang " ZP_STRINGIFY(__clang_major__) "." ZP_STRINGIFY(__clang_minor__) "." ZP_STRINGIFY(
+        __clang_patchlevel__);
+#else
+inline constexpr const char* compiler = "GCC " __VERSION__;
+#endif
 
 /// Of positive numbers; 0 of none.
 inline double geometric_mean(const std::vector<double>& values) {

@@ -4,7 +4,7 @@
 // 16 registers) independent sums and touch no memory; read their assembly before believing them.
 #pragma once
 
-#include <zeropoint/base/platform.hpp>
+#include <zeropoint/base/cpu.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -60,6 +60,8 @@ ZP_BENCH_PEAK(dot_zmm, "avx512f,avx512bw,avx512vl,avx512vnni", __m512i, 24, _mm5
               sum[i] = _mm512_dpbusd_epi32(sum[i], x, x))
 ZP_BENCH_PEAK(dot_ymm, "avx2,fma,avxvnni", __m256i, 12, _mm256_set1_epi8(1),
               sum[i] = _mm256_dpbusd_avx_epi32(sum[i], x, x))
+ZP_BENCH_PEAK(dot_ymm_evex, "avx512f,avx512bw,avx512vl,avx512vnni", __m256i, 24,
+              _mm256_set1_epi8(1), sum[i] = _mm256_dpbusd_epi32(sum[i], x, x))
 ZP_BENCH_PEAK(madd_ymm, "avx2,fma", __m256i, 12, _mm256_set1_epi8(1),
               sum[i] = _mm256_add_epi32(sum[i], _mm256_madd_epi16(x, sum[i])))
 ZP_BENCH_PEAK(fma_zmm, "avx512f", __m512, 24, _mm512_set1_ps(0.5f),
@@ -85,9 +87,12 @@ ZP_BENCH_PEAK(fma_ymm, "avx2,fma", __m256, 12, _mm256_set1_ps(0.5f),
     for (std::size_t i = 0; i + wide <= bytes; i += wide) sum[0] = merge(sum[0], load(from + i)); \
     for (auto& s : sum) __asm__ volatile("" ::"v"(s));                                            \
   }
+#define ZP_BENCH_LOAD_XMM(p) _mm_loadu_si128(reinterpret_cast<const __m128i*>(p))
 #define ZP_BENCH_LOAD_YMM(p) _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))
 ZP_BENCH_READ(read_zmm, "avx512f", __m512i, _mm512_or_si512, _mm512_loadu_si512)
 ZP_BENCH_READ(read_ymm, "avx2", __m256i, _mm256_or_si256, ZP_BENCH_LOAD_YMM)
+ZP_BENCH_READ(read_xmm, "sse2", __m128i, _mm_or_si128, ZP_BENCH_LOAD_XMM)
+#undef ZP_BENCH_LOAD_XMM
 #undef ZP_BENCH_LOAD_YMM
 #undef ZP_BENCH_READ
 #endif
@@ -109,11 +114,51 @@ inline peak_loop peak_of(std::string_view kernel) {
   return {};
 }
 
-inline void read_all(const std::byte* from, std::size_t bytes, bool zmm) {
+struct named_peak {
+  const char* name;
+  peak_loop loop;
+};
+
+/// The loops that run here, one for each kind of operation and width, widest first.
+inline std::vector<named_peak> all_peaks() {
+  std::vector<named_peak> all;
 #if ZP_X86
-  return zmm ? read_zmm(from, bytes) : read_ymm(from, bytes);
+  const auto has = [](zeropoint::isa needed) {
+    return zeropoint::contains(zeropoint::cpu_features(), needed);
+  };
+  using zeropoint::isa;
+  const bool avx512_vnni = has(isa::avx512_vnni);
+  if (avx512_vnni) all.push_back({"8-bit dot product, zmm", {&dot_zmm, 24.0 * 64 * 2}});
+  if (has(isa::avx_vnni | isa::avx2_fma)) {
+    all.push_back({"8-bit dot product, ymm", {&dot_ymm, 12.0 * 32 * 2}});
+  } else if (avx512_vnni) {
+    all.push_back({"8-bit dot product, ymm", {&dot_ymm_evex, 24.0 * 32 * 2}});
+  }
+  if (has(isa::avx2_fma)) all.push_back({"16-bit multiply-add, ymm", {&madd_ymm, 12.0 * 16 * 2}});
+  if (has(isa::avx512)) all.push_back({"f32 FMA, zmm", {&fma_zmm, 24.0 * 16 * 2}});
+  if (has(isa::avx2_fma)) all.push_back({"f32 FMA, ymm", {&fma_ymm, 12.0 * 8 * 2}});
+#endif
+  return all;
+}
+
+/// The limit of products of f32; no loop where none was written.
+inline peak_loop fma_peak() {
+  for (const named_peak& one : all_peaks()) {
+    if (std::string_view(one.name).substr(0, 7) == "f32 FMA") return one.loop;
+  }
+  return {};
+}
+
+/// Reads every byte once, in the widest registers that this processor has.
+inline void read_all(const std::byte* from, std::size_t bytes) {
+#if ZP_X86
+  using zeropoint::isa;
+  static const zeropoint::isa here = zeropoint::cpu_features();
+  static const auto widest = contains(here, isa::avx512)     ? &read_zmm
+                             : contains(here, isa::avx2_fma) ? &read_ymm
+                                                             : &read_xmm;
+  widest(from, bytes);
 #else
-  (void)zmm;
   std::uint64_t sum = 0;
   for (std::size_t i = 0; i + 8 <= bytes; i += 8) {
     std::uint64_t word;

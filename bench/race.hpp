@@ -40,6 +40,8 @@ class race {
     for (std::size_t i = 0; i < a.size(); ++i) ratios[i] = a[i] / b[i];
     return median(ratios);
   }
+  /// Median over rounds of the seconds of one call.
+  [[nodiscard]] double seconds(const std::string& name) const { return median(of(name)); }
 
  private:
   struct entry {
@@ -58,31 +60,36 @@ class race {
   std::vector<entry> entries_;
 };
 
-/// The multiply-add limit of the kernel in use, as a competitor whose rounds cost `operations`.
+/// The limits of this machine as competitors: multiply-adds of the kernel in use, those of floats, and
+/// reading memory.
 class limits {
  public:
   limits() : peak_(peak_of(zp::kernels::best().name)), read_(std::size_t{192} << 20) {}
   [[nodiscard]] bool has_peak() const { return peak_.run != nullptr; }
+  [[nodiscard]] bool has_fma() const { return fma_.run != nullptr; }
   /// Enters "peak": a loop of as many multiply-adds as the product (rounded up to whole rounds).
-  void enter_peak(race& r, double operations) {
-    const auto rounds = static_cast<std::size_t>(operations / peak_.operations) + 1;
-    if (has_peak()) r.enter("peak", [this, rounds] { peak_.run(rounds); });
-  }
+  void enter_peak(race& r, double operations) { enter(r, "peak", peak_, operations); }
+  /// Enters "fma": as many multiply-adds of floats.
+  void enter_fma(race& r, double operations) { enter(r, "fma", fma_, operations); }
   /// Enters "read": a streaming read of as many bytes, the next ones each time when cold.
-  void enter_read(race& r, std::size_t bytes, bool cold) {
+  void enter_read(race& r, std::size_t bytes, bool cold, const std::string& name = "read") {
     bytes = std::min(bytes, read_.size());
-    r.enter("read", [this, bytes, cold] {
+    r.enter(name, [this, bytes, cold] {
       if (!cold || at_ + bytes > read_.size()) at_ = 0;
-      read_all(read_.data() + at_, bytes, zmm_);
+      read_all(read_.data() + at_, bytes);
       at_ += bytes;
     });
   }
 
  private:
-  peak_loop peak_;
+  static void enter(race& r, const char* name, const peak_loop& loop, double operations) {
+    if (loop.run == nullptr) return;  // and no operations to divide by
+    const auto rounds = static_cast<std::size_t>(operations / loop.operations) + 1;
+    r.enter(name, [loop, rounds] { loop.run(rounds); });
+  }
+  peak_loop peak_, fma_ = fma_peak();
   zp::aligned_buffer<std::byte> read_;
   std::size_t at_ = 0;
-  bool zmm_ = zp::contains(zp::cpu_features(), zp::isa::avx512);
 };
 
 }  // namespace bench

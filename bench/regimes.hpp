@@ -6,6 +6,8 @@
 
 namespace bench {
 
+/// What one core can do at most: the numbers behind the fractions of all others.
+void peaks(const settings& o, limits& limit, findings& found);
 /// Products of int8 with weights in cache and with weights from memory, beside the other libraries.
 void int8_hot(const settings& o, limits& limit, findings& found);
 void int8_cold(const settings& o, limits& limit, findings& found);

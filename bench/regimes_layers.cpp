@@ -82,10 +82,8 @@ void row_loops(const settings& o, findings& found) {
     r.enter("back", [&] {
       zp::dequantize_row(std::span<const std::int8_t>(codes), p, std::span<float>(back));
     });
-    const bool zmm = zp::contains(zp::cpu_features(), zp::isa::avx512);
-    r.enter("read", [&] {
-      read_all(reinterpret_cast<const std::byte*>(x.data()), n * sizeof(float), zmm);
-    });
+    r.enter("read",
+            [&] { read_all(reinterpret_cast<const std::byte*>(x.data()), n * sizeof(float)); });
     r.run();
     found.add("quantize f32 to s8, " + size, "of read bandwidth", 0.60, in_cache ? 0.75 : 0.72,
               r.ratio("read", "static"));

@@ -37,13 +37,21 @@ outcome race_int8(const settings& o, limits& limit, findings& found, const shape
         "u8", [&] { from_u8->run(zp::serial{}); }, from_u8->copies());
     ours["u8s8s32"] = "u8";
   }
+  const bool floats = ours.count("f32") != 0 && has_peers("f32") && limit.has_fma();
+  if (floats) limit.enter_fma(r, to_f32.operations());
   const opponents others(r, {m, s.k, s.n, to_s32.copies(), to_s32.a(), to_s32.w()}, to_s32.result(),
                          ours);
   r.run();
   outcome result;
   if (limit.has_peak()) result.of_peak = r.ratio("peak", "f32");
   result.of_read = r.ratio("read", "f32");
+  const std::size_t before = found.peers.size();
   result.against = others.results(s.name + (cold ? ", cold" : ""), found);
+  for (std::size_t i = before; floats && i < found.peers.size(); ++i) {
+    auto& row = found.peers[i];
+    if (row["mode"] == "f32")
+      row["of_peak"] = r.ratio("fma", row["peer"].get<std::string>() + " f32");
+  }
   return result;
 }
 

@@ -16,19 +16,32 @@
 # --builds instead compares the library compiled by GCC and Clang, portable and with -march=native, in
 # one process (zp-builds); that takes under three minutes once the four are compiled.
 set -euo pipefail
+start=$PWD
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-if [ "${1:-}" = -h ] || [ "${1:-}" = --help ]; then
-  sed -n '2,/^set/s/^# \{0,1\}//p' "${BASH_SOURCE[0]}"
-  exit 0
-fi
+root=$PWD
+
+builds=
+arguments=()
+for argument in "$@"; do
+  case $argument in
+    -h | --help) sed -n '2,/^set/s/^# \{0,1\}//p' "$root/bench/run.sh"; exit 0 ;;
+    --builds) builds=1 ;;
+    *) arguments+=("$argument") ;;
+  esac
+done
+# run PROGRAM: with the arguments that are left; paths among them are the user's.
+run() {
+  cd "$start"
+  exec "$root/build/release/bin/$1" "${arguments[@]}"
+}
+
 . cmake/bootstrap.sh
 zp_require "${zp_build_packages[@]}" libbenchmark-dev:/usr/include/benchmark/benchmark.h
-if [ "${1:-}" = --builds ]; then
-  shift
+if [ -n "$builds" ]; then
   (zp_require clang-14:clang++-14) || say "going on without Clang"
   zp_configure release BENCH
   zp_build release zp-builds
-  exec build/release/bin/zp-builds "$@"
+  run zp-builds
 fi
 (zp_require libdnnl-dev:/usr/include/oneapi/dnnl/dnnl.hpp) || say "going on without Debian's oneDNN"
 # A newer oneDNN than Debian's, once. The packages hold headers and libraries, nothing of Python.
@@ -50,4 +63,4 @@ fi
   say "going on without XNNPACK"
 zp_configure release BENCH
 zp_build release zp-regimes
-exec build/release/bin/zp-regimes "$@"
+run zp-regimes

@@ -104,14 +104,6 @@ std::unique_ptr<task> start(const job& j) {
   return std::make_unique<row_task>(j);
 }
 
-#if defined(__clang__)
-constexpr const char* compiler =  // __clang_version__ ends in a space
-    "Clang " ZP_STRINGIFY(__clang_major__) "." ZP_STRINGIFY(__clang_minor__) "." ZP_STRINGIFY(
-        __clang_patchlevel__);
-#else
-constexpr const char* compiler = "GCC " __VERSION__;
-#endif
-
 }  // namespace
 }  // namespace bench
 

@@ -1,5 +1,5 @@
-// OpenBLAS, f32, on one thread. It chooses its kernels by processor model and takes AVX2 ones for a
-// model it does not know; OPENBLAS_CORETYPE in the environment overrules it. Its name says which.
+// OpenBLAS, f32, on one thread. It chooses its kernels by processor model when it is loaded, which
+// OPENBLAS_CORETYPE in the environment overrules (peers.cpp). Its name says which it took.
 #include <cblas.h>
 
 #include "peer.hpp"

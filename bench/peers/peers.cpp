@@ -1,8 +1,10 @@
 // The modules that CMake could build from the adapters of this folder, loaded. A module of its own for
 // each keeps their symbols apart: two versions of one library, or two copies of what they rely on.
 #include <dlfcn.h>
+#include <zeropoint/base/cpu.hpp>
 
 #include <algorithm>
+#include <cstdlib>
 #include <exception>
 #include <filesystem>
 
@@ -30,6 +32,14 @@ constexpr adapter adapters[] = {
     {"eigen_f32", "Eigen", "Debian: libeigen3-dev"},
 };
 
+/// OpenBLAS reads its environment when it is loaded. It takes AVX2 kernels on a processor model that
+/// it does not know, half as fast where there is AVX-512; what the user has set stands.
+void choose_openblas_kernels() {
+  if (zeropoint::contains(zeropoint::cpu_features(), zeropoint::isa::avx512)) {
+    setenv("OPENBLAS_CORETYPE", "SkylakeX", 0);
+  }
+}
+
 /// Fills `list`; returns nothing, or why it stays empty.
 std::string load(const adapter& one, std::vector<peer>& list) {
   const std::string file = std::string(ZP_PEERS) + '/' + one.module + ".so";
@@ -49,6 +59,7 @@ struct roster {
   std::vector<peer> peers;
   std::vector<std::string> missing;
   roster() {
+    choose_openblas_kernels();
     for (const adapter& one : adapters) {
       std::vector<peer> more;
       std::string why = load(one, more);
