@@ -138,29 +138,29 @@ TEST_CASE("4-bit weights in one group of the largest size, with extreme codes, a
     std::int32_t code, zero;
   };
   const float one = 1.0f;
-  for (const auto& [first, second, code, zero] : {extreme{-128, -128, 15, 0},
-                                                  {-128, -128, 0, 15},
-                                                  {127, 127, 15, 0},
-                                                  {127, 127, 0, 15},
-                                                  {-128, 127, 15, 0},
-                                                  {127, -128, 15, 0},
-                                                  {-128, 127, 0, 15},
-                                                  {127, -128, 0, 15},
-                                                  {-128, -128, 15, 15},
-                                                  {-128, 127, 15, 14},
-                                                  {127, -128, 15, 8},
-                                                  {-128, 127, 0, 8}}) {
-    std::vector<std::int8_t> a(longest, first);
-    std::fill(a.begin() + longest / 2, a.end(), second);
+  for (const extreme& e : {extreme{-128, -128, 15, 0},
+                           {-128, -128, 0, 15},
+                           {127, 127, 15, 0},
+                           {127, 127, 0, 15},
+                           {-128, 127, 15, 0},
+                           {127, -128, 15, 0},
+                           {-128, 127, 0, 15},
+                           {127, -128, 0, 15},
+                           {-128, -128, 15, 15},
+                           {-128, 127, 15, 14},
+                           {127, -128, 15, 8},
+                           {-128, 127, 0, 8}}) {
+    std::vector<std::int8_t> a(longest, e.first);
+    std::fill(a.begin() + longest / 2, a.end(), e.second);
     const std::int64_t sum =
-        std::int64_t{first + second} * (code - zero) * std::int64_t{longest / 2};
+        std::int64_t{e.first + e.second} * (e.code - e.zero) * std::int64_t{longest / 2};
     REQUIRE(std::abs(sum) <= std::numeric_limits<std::int32_t>::max());
     for (const auto* kernel : test::kernels_and_twins()) {
-      CAPTURE(kernel->name, int{first}, int{second}, code, zero);
+      CAPTURE(kernel->name, int{e.first}, int{e.second}, e.code, e.zero);
       const zp::packed_int4_weights w(
-          1, longest, longest, [&](std::size_t, std::size_t) { return code; },
+          1, longest, longest, [&](std::size_t, std::size_t) { return e.code; },
           [&](std::size_t, std::size_t) {
-            return zp::params{1.0f, zero, 0, 15};
+            return zp::params{1.0f, e.zero, 0, 15};
           },
           *kernel);
       REQUIRE(w.groups() == 1);

@@ -4,6 +4,7 @@
 #include "math/reference.hpp"
 #include "support/guarded.hpp"
 
+#include <bit>
 #include <cmath>
 
 namespace zp = zeropoint;
@@ -38,8 +39,8 @@ std::vector<float> computed(void (*activate)(const zp::kernels::activation_job&)
 }
 
 std::vector<std::uint32_t> bits(const std::vector<float>& x) {
-  std::vector<std::uint32_t> all_bits(x.size());
-  std::memcpy(all_bits.data(), x.data(), x.size() * sizeof(float));
+  std::vector<std::uint32_t> all_bits;
+  for (const float v : x) all_bits.push_back(std::bit_cast<std::uint32_t>(v));
   return all_bits;
 }
 
