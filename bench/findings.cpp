@@ -11,6 +11,7 @@ namespace bench {
 namespace {
 
 const char* verdict(const regime& r) {
+  if (r.goal == no_target) return "";
   return r.measured >= r.goal ? "goal met" : r.measured >= r.floor ? "floor met" : "not met";
 }
 
@@ -18,6 +19,13 @@ std::string limit_text(const regime& r) {
   if (std::isnan(r.of_limit)) return "";
   std::ostringstream text;
   text << std::fixed << std::setprecision(2) << r.of_limit;
+  return text.str();
+}
+
+std::string target_text(double target) {
+  if (target == no_target) return "-";
+  std::ostringstream text;
+  text << std::fixed << std::setprecision(2) << target;
   return text.str();
 }
 
@@ -60,9 +68,9 @@ void write_table(std::ostream& out, const findings& found) {
       << "of limit\n"
       << std::fixed << std::setprecision(2);
   for (const regime& r : found.regimes) {
-    out << std::left << name << r.name << std::right << std::setw(7) << r.floor << std::setw(7)
-        << r.goal << std::setw(10) << r.measured << "  " << std::left << unit << r.unit
-        << std::setw(10) << limit_text(r) << verdict(r) << '\n';
+    out << std::left << name << r.name << std::right << std::setw(7) << target_text(r.floor)
+        << std::setw(7) << target_text(r.goal) << std::setw(10) << r.measured << "  " << std::left
+        << unit << r.unit << std::setw(10) << limit_text(r) << verdict(r) << '\n';
   }
 }
 
@@ -82,8 +90,8 @@ void write_markdown(const std::string& path, const findings& found, bool quick) 
   out << "| regime | floor | goal | measured | unit | of limit | |\n|---|---|---|---|---|---|---|\n"
       << std::fixed << std::setprecision(2);
   for (const regime& r : found.regimes) {
-    out << "| " << r.name << " | " << r.floor << " | " << r.goal << " | " << r.measured << " | "
-        << r.unit << " | " << limit_text(r) << " | " << verdict(r) << " |\n";
+    out << "| " << r.name << " | " << target_text(r.floor) << " | " << target_text(r.goal) << " | "
+        << r.measured << " | " << r.unit << " | " << limit_text(r) << " | " << verdict(r) << " |\n";
   }
   out << R"(
 ## Beside other libraries

@@ -9,6 +9,9 @@
 
 namespace bench {
 
+/// The floor and the goal of what is only watched: it is met, and the tables give no verdict.
+inline constexpr double no_target = 0;
+
 struct regime {
   std::string name, unit;
   double floor, goal, measured;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <stdexcept>
 
 #include "measure.hpp"
 
@@ -52,6 +53,7 @@ class race {
   [[nodiscard]] const std::vector<double>& of(const std::string& name) const {
     const auto found = std::find_if(entries_.begin(), entries_.end(),
                                     [&](const entry& e) { return e.name == name; });
+    if (found == entries_.end()) throw std::logic_error("no entry \"" + name + "\" in a race");
     return found->seconds;
   }
   int rounds_;

@@ -37,6 +37,7 @@ int main(int argc, char** argv) try {
   findings found;
   peaks(o, limit, found);
   int8_hot(o, limit, found);
+  int8_last_level(o, limit, found);
   int8_cold(o, limit, found);
   int4(o, limit, found);
   layers(o, limit, found);

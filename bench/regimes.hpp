@@ -8,8 +8,10 @@ namespace bench {
 
 /// What one core can do at most: the numbers behind the fractions of all others.
 void peaks(const settings& o, limits& limit, findings& found);
-/// Products of int8 with weights in cache and with weights from memory, beside the other libraries.
+/// Products of int8 with weights in cache, in the last-level cache and from memory, beside the other
+/// libraries.
 void int8_hot(const settings& o, limits& limit, findings& found);
+void int8_last_level(const settings& o, limits& limit, findings& found);
 void int8_cold(const settings& o, limits& limit, findings& found);
 /// 4-bit weights in groups of 32.
 void int4(const settings& o, limits& limit, findings& found);
@@ -17,7 +19,7 @@ void int4(const settings& o, limits& limit, findings& found);
 void layers(const settings& o, limits& limit, findings& found);
 /// Such layers beside libraries that have products of f32 with weights in blocks of 32.
 void blocks(const settings& o, findings& found);
-/// Quantization and dequantization of rows, in and out of cache.
+/// Quantization and dequantization of rows, their ranges and statistics, in and out of cache.
 void row_loops(const settings& o, findings& found);
 
 }  // namespace bench

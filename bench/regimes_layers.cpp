@@ -1,12 +1,25 @@
 // Layers and row loops against the multiply-add peak and the streaming read.
 #include <zeropoint/nn/linear.hpp>
 
+#include <map>
+
 #include "regimes.hpp"
 
 namespace bench {
 
+namespace {
+
+/// The compiler must assume that it is used.
+template <class T>
+void keep(const T& value) {
+  __asm__ volatile("" ::"r"(&value) : "memory");
+}
+
+}  // namespace
+
 void layers(const settings& o, limits& limit, findings& found) {
-  std::vector<double> fused, weight_only, threads, seven_bits;
+  std::vector<double> fused, weight_only, seven_bits;
+  std::map<std::size_t, std::vector<double>> threads;  // by m
   for (const shape& s : read_shapes(ZP_BENCH_SHAPES "/gpt2.txt")) {
     const auto weights = normal_floats(s.k * s.n);
     const zp::linear_weight w{{weights.data(), s.n, s.k}};
@@ -40,12 +53,14 @@ void layers(const settings& o, limits& limit, findings& found) {
     r.run();
     weight_only.push_back(r.ratio("read", "layer"));
 #if defined(_OPENMP)
-    product p(512, s, zp::kernels::best(), output::f32, false);
-    race both(o, true, &wall_seconds);
-    both.enter("one", [&] { p.run(zp::serial{}); });
-    both.enter("two", [&] { p.run(zp::openmp(2)); });
-    both.run();
-    threads.push_back(both.ratio("one", "two"));
+    for (const std::size_t m : {128u, 512u}) {
+      product p(m, s, zp::kernels::best(), output::f32, false);
+      race both(o, true, &wall_seconds);
+      both.enter("one", [&] { p.run(zp::serial{}); });
+      both.enter("two", [&] { p.run(zp::openmp(2)); });
+      both.run();
+      threads[m].push_back(both.ratio("one", "two"));
+    }
 #endif
   }
   if (limit.has_peak()) {
@@ -58,8 +73,9 @@ void layers(const settings& o, limits& limit, findings& found) {
   }
   found.add("W8 layer, f32 activations, M = 1, weights from memory", "of read bandwidth", 0.75,
             0.90, geometric_mean(weight_only));
-  if (!threads.empty()) {
-    found.add("two threads, M = 512", "x one thread", 1.75, 1.9, geometric_mean(threads));
+  for (const auto& [m, ratios] : threads) {
+    found.add("two threads, M = " + std::to_string(m), "x one thread", 1.75, 1.9,
+              geometric_mean(ratios));
   }
 }
 
@@ -82,6 +98,15 @@ void row_loops(const settings& o, findings& found) {
     r.enter("back", [&] {
       zp::dequantize_row(std::span<const std::int8_t>(codes), p, std::span<float>(back));
     });
+    // What observers and the damage of a quantization cost.
+    const std::span<const float> all(x);
+    r.enter("absmax", [&] { keep(zp::elementwise::absmax(all)); });
+    r.enter("min max", [&] { keep(zp::elementwise::min_max(all)); });
+    r.enter("damage", [&] {
+      zp::quantization_statistics damage;
+      zp::quantize_row(all, p, std::span<std::int8_t>(codes), damage);
+      keep(damage.signal);
+    });
     r.enter("read",
             [&] { read_all(reinterpret_cast<const std::byte*>(x.data()), n * sizeof(float)); });
     r.run();
@@ -91,6 +116,13 @@ void row_loops(const settings& o, findings& found) {
               in_cache ? 0.40 : 0.62, r.ratio("read", "dynamic"));
     found.add("dequantize s8 to f32, " + size, "of read bandwidth", in_cache ? 0.70 : 0.65,
               in_cache ? 0.75 : 0.90, r.ratio("read", "back"));
+    const auto watch = [&](const std::string& name, const char* entry) {
+      found.add(name + ", " + size, "of read bandwidth", no_target, no_target,
+                r.ratio("read", entry));
+    };
+    watch("largest absolute value of f32", "absmax");
+    watch("smallest and largest value of f32", "min max");
+    watch("quantize f32 to s8 with statistics", "damage");
   }
 }
 

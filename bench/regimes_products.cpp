@@ -8,6 +8,9 @@ namespace bench {
 
 namespace {
 
+/// Bytes from which the floor of M >= 128 is lower: no second-level cache holds a good part of them.
+constexpr std::size_t large_weights = 10'000'000;
+
 /// What one int8 product and its peers did.
 struct outcome {
   double of_peak = 0, of_read = 0;  ///< time of the limit over ours: the longer one is the limit
@@ -20,7 +23,9 @@ outcome race_int8(const settings& o, limits& limit, findings& found, const shape
   product to_f32(m, s, kernel, output::f32, cold), to_s32(m, s, kernel, output::s32, cold);
   product to_s8(m, s, kernel, output::s8, cold);
   std::unique_ptr<product> from_u8;
-  race r(o, cold);
+  // Beyond the second-level cache the weights come from further away in the first call of a slot; a
+  // long one makes little of that.
+  race r(o, cold || s.k * s.n > large_weights);
   r.enter(
       "f32", [&] { to_f32.run(zp::serial{}); }, to_f32.copies());
   r.enter(
@@ -30,7 +35,9 @@ outcome race_int8(const settings& o, limits& limit, findings& found, const shape
   limit.enter_peak(r, to_f32.operations());
   limit.enter_read(r, to_f32.bytes(), cold);
   our_entries ours = {{"s8s8s32", "s32"}, {"s8s8s8", "s8"}};
-  if (!cold) ours["f32"] = "f32";  // cold it reads four times the bytes: another regime
+  // A product that lives by reading reads four times the bytes in f32: beyond the caches while ours are
+  // within, that is another regime.
+  if (!cold && (m >= 32 || 4 * s.k * s.n <= zp::last_level_cache())) ours["f32"] = "f32";
   if (has_peers("u8s8s32")) {
     from_u8 = std::make_unique<product>(m, s, kernel, output::u8_s32, cold);
     r.enter(
@@ -76,20 +83,32 @@ std::vector<shape> shapes(const settings& o) {
   return all;
 }
 
+/// 17 MB, what the last-level cache of a server holds and no other.
+const shape up{"up", 2048, 8192}, down{"down", 8192, 2048};
+
 }  // namespace
 
 void int8_hot(const settings& o, limits& limit, findings& found) {
   summary large, medium, small;
+  std::vector<double> worst[2];  // of weights up to 10 MB, and beyond
+  const auto race_large = [&](const shape& s, std::size_t m) {
+    const outcome one = race_int8(o, limit, found, s, m, false);
+    large.take(one);
+    worst[s.k * s.n > large_weights ? 1 : 0].push_back(one.of_peak);
+  };
   for (const shape& s : shapes(o)) {
-    for (const std::size_t m : {std::size_t{128}, std::size_t{512}}) {
-      if (!o.quick || m == 128) large.take(race_int8(o, limit, found, s, m, false));
-    }
+    race_large(s, 128);
+    if (!o.quick) race_large(s, 512);
     medium.take(race_int8(o, limit, found, s, 32, false));
     if (s.k * s.n <= 2'500'000) small.take(race_int8(o, limit, found, s, 8, false));
   }
+  if (o.quick) race_large(up, 128);
   if (limit.has_peak()) {
-    found.add("int8, M >= 128, worst shape", "of dot peak", 0.85, 0.92,
-              *std::min_element(large.of_peak.begin(), large.of_peak.end()));
+    const std::string name = "int8, M >= 128, worst shape, weights ";
+    found.add(name + "up to 10 MB", "of dot peak", 0.85, 0.92,
+              *std::min_element(worst[0].begin(), worst[0].end()));
+    found.add(name + "beyond 10 MB", "of dot peak", 0.80, 0.92,
+              *std::min_element(worst[1].begin(), worst[1].end()));
     found.add("int8, M >= 128, geometric mean", "of dot peak", 0.85, 0.92,
               geometric_mean(large.of_peak), geometric_mean(large.of_limit));
     found.add("int8, M = 32", "of dot peak", 0.88, 0.93, geometric_mean(medium.of_peak),
@@ -106,6 +125,25 @@ void int8_hot(const settings& o, limits& limit, findings& found) {
   small.against.add_to(found, "int8, M = 8", "s8s8s32",
                        {{"oneDNN", 1.25, 1.25}, {"AOCL-DLP", 1.05, 1.05}});
   small.against.add_to(found, "int8, M = 8", "u8s8s32", {{"FBGEMM", 1.0, 1.0}});
+}
+
+void int8_last_level(const settings& o, limits& limit, findings& found) {
+  if (up.k * up.n * 5 / 4 > zp::last_level_cache()) return;
+  summary one_row, small;
+  for (const shape& s : o.quick ? std::vector<shape>{up} : std::vector<shape>{up, down}) {
+    one_row.take(race_int8(o, limit, found, s, 1, false));
+    small.take(race_int8(o, limit, found, s, 8, false));
+  }
+  const std::string weights = ", 17 MB of weights in cache";
+  found.add("int8, M = 1" + weights, "of read bandwidth", 0.92, 0.97,
+            geometric_mean(one_row.of_read), geometric_mean(one_row.of_limit));
+  if (limit.has_peak()) {
+    found.add("int8, M = 8" + weights, "of dot peak", no_target, no_target,
+              geometric_mean(small.of_peak), geometric_mean(small.of_limit));
+  }
+  one_row.against.add_to(found, "int8, M = 1" + weights, "s8s8s32",
+                         {{"oneDNN", 1.2, 1.2}, {"AOCL-DLP", 1.0, 1.0}});
+  small.against.add_to(found, "int8, M = 8" + weights, "s8s8s32", {{"AOCL-DLP", 1.15, 1.15}});
 }
 
 void int8_cold(const settings& o, limits& limit, findings& found) {
@@ -141,6 +179,7 @@ void int8_cold(const settings& o, limits& limit, findings& found) {
 void int4(const settings& o, limits& limit, findings& found) {
   const auto& kernel = zp::kernels::best();
   std::vector<double> over_int8, of_read, of_peak;
+  std::map<std::size_t, summary> from_memory;
   for (const shape& s : {shape{"qkv", 768, 2304}, shape{"q", 2048, 2048}}) {
     product four(1, s, kernel, output::int4, true), eight(1, s, kernel, output::f32, true);
     race r(o, true);
@@ -160,11 +199,27 @@ void int4(const settings& o, limits& limit, findings& found) {
       compute.run();
       if (limit.has_peak()) of_peak.push_back(compute.ratio("peak", "int4"));
     }
+    for (const std::size_t m : {8u, 32u}) {
+      if (!limit.has_peak()) continue;
+      product p(m, s, kernel, output::int4, true);
+      race cold(o, true);
+      cold.enter(
+          "int4", [&] { p.run(zp::serial{}); }, p.copies());
+      limit.enter_peak(cold, p.operations());
+      limit.enter_read(cold, p.bytes(), true);
+      cold.run();
+      from_memory[m].take({cold.ratio("peak", "int4"), cold.ratio("read", "int4"), {}});
+    }
   }
   found.add("int4 g32 x int8, M = 1, against own int8", "x", 1.45, 1.65, geometric_mean(over_int8));
   found.add("int4 g32 x int8, M = 1", "of read bandwidth", 0.9, 0.9, geometric_mean(of_read));
   if (limit.has_peak()) {
     found.add("int4 g32 x int8, M >= 8", "of dot peak", 0.60, 0.70, geometric_mean(of_peak));
+    for (const auto& [m, all] : from_memory) {
+      found.add("int4 g32 x int8, M = " + std::to_string(m) + ", weights from memory",
+                "of dot peak", no_target, no_target, geometric_mean(all.of_peak),
+                geometric_mean(all.of_limit));
+    }
   }
 }
 
