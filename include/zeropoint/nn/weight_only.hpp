@@ -54,7 +54,9 @@ class weight_only_linear : public linear_base {
   template <executor Executor = serial>
   void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
     require_shapes(x, y);
-    if (x.rows() == 1 && panel_->row != nullptr && in() > 0) return multiply_row(x, y, ex);
+    if (x.rows() <= panel_->rows_alone && in() > 0) {
+      return multiply_rows(x, y, ex);
+    }
     const std::size_t blocks = (x.rows() + rows_per_task - 1) / rows_per_task;
     ex(blocks * panels(), [&](std::size_t task) {
       const std::size_t first = task / panels() * rows_per_task;
@@ -113,17 +115,23 @@ class weight_only_linear : public linear_base {
       w[k] = dequantize(weight_code(j, k), weight_params(j, k));
   }
 
-  /// One row, in tasks of panels_per_task panels.
+  /// Few rows, in tasks of panels_per_task panels: they stay in the second-level cache for the next
+  /// row.
   template <class Executor>
-  void multiply_row(matrix_view<const float> x, matrix_view<float> y, const Executor& ex) const {
+  void multiply_rows(matrix_view<const float> x, matrix_view<float> y, const Executor& ex) const {
     ex((panels() + panels_per_task - 1) / panels_per_task, [&](std::size_t task) {
       const std::size_t first = task * panels_per_task;
       const std::size_t count = std::min(panels_per_task, panels() - first);
       alignas(64) float sum[panels_per_task * width];
-      std::visit(
-          [&](const auto& s) { s.multiply_row(*panel_, x.data(), block_depth, first, count, sum); },
-          store_);
-      for (std::size_t p = 0; p < count; ++p) finish(first + p, sum + p * width, y);
+      for (std::size_t i = 0; i < x.rows(); ++i) {
+        std::visit(
+            [&](const auto& s) {
+              s.multiply_row(*panel_, x.row(i).data(), block_depth, first, count, sum);
+            },
+            store_);
+        for (std::size_t p = 0; p < count; ++p)
+          finish(first + p, sum + p * width, y.rows_from(i, 1));
+      }
     });
   }
   /// Sums [rows of y][width] of panel p plus the bias, to their places in y.
