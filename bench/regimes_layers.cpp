@@ -18,7 +18,7 @@ void keep(const T& value) {
 }  // namespace
 
 void layers(const settings& o, limits& limit, findings& found) {
-  std::vector<double> fused, weight_only, seven_bits;
+  std::vector<double> fused, weight_only, four_bits, four_to_eight, seven_bits;
   std::map<std::size_t, std::vector<double>> threads;  // by m
   for (const shape& s : read_shapes(ZP_BENCH_SHAPES "/gpt2.txt")) {
     const auto weights = normal_floats(s.k * s.n);
@@ -39,19 +39,28 @@ void layers(const settings& o, limits& limit, findings& found) {
     }
     const std::vector<zp::weight_only_linear> floats(cold_copies(s.k * s.n),
                                                      zp::weight_only_linear(w));
+    const zp::weight_only_linear nibbles(
+        zp::quantized_weight::with_half_scales(w, zp::per_group{32}, zp::symmetric.with_bits(4)));
+    const std::vector<zp::weight_only_linear> fours(cold_copies(nibbles.weight_bytes()), nibbles);
     const auto x = normal_floats(s.k);
     std::vector<float> y(s.n);
     race r(o, true);
-    std::size_t next = 0;
-    r.enter(
-        "layer",
-        [&] {
-          floats[next++ % floats.size()]({x.data(), 1, s.k}, {y.data(), 1, s.n});
-        },
-        floats.size());
+    const auto enter = [&](const char* name, const std::vector<zp::weight_only_linear>& copies) {
+      r.enter(
+          name,
+          [&, next = std::size_t{0}]() mutable {
+            copies[next++ % copies.size()]({x.data(), 1, s.k}, {y.data(), 1, s.n});
+          },
+          copies.size());
+    };
+    enter("layer", floats);
+    enter("fours", fours);
     limit.enter_read(r, s.k * s.n, true);
     r.run();
     weight_only.push_back(r.ratio("read", "layer"));
+    four_bits.push_back(r.ratio("read", "fours") * static_cast<double>(nibbles.weight_bytes()) /
+                        static_cast<double>(s.k * s.n));
+    four_to_eight.push_back(r.ratio("layer", "fours"));
 #if defined(_OPENMP)
     for (const std::size_t m : {128u, 512u}) {
       product p(m, s, zp::kernels::best(), output::f32, false);
@@ -73,6 +82,10 @@ void layers(const settings& o, limits& limit, findings& found) {
   }
   found.add("W8 layer, f32 activations, M = 1, weights from memory", "of read bandwidth", 0.75,
             0.90, geometric_mean(weight_only));
+  found.add("W4 g32 layer, f32 activations, M = 1, weights from memory", "of read bandwidth", 0.55,
+            0.75, geometric_mean(four_bits));
+  found.add("W4 g32 layer, f32 activations, M = 1, against W8", "x", 1.15, 1.4,
+            geometric_mean(four_to_eight));
   for (const auto& [m, ratios] : threads) {
     found.add("two threads, M = " + std::to_string(m), "x one thread", 1.75, 1.9,
               geometric_mean(ratios));

@@ -12,23 +12,24 @@ namespace {
 struct shape {
   std::size_t m, in, out;
 };
-const shape shapes[] = {{1, 1, 1},   {1, 128, 16}, {2, 7, 3},      {5, 129, 17},
-                        {3, 300, 5}, {4, 256, 48}, {260, 130, 33}, {7, 33, 100}};
+const shape shapes[] = {{1, 1, 1},    {1, 128, 16},   {2, 7, 3},    {5, 129, 17},  {3, 300, 5},
+                        {4, 256, 48}, {260, 130, 33}, {7, 33, 100}, {1, 301, 309}, {1, 39, 64}};
 
-/// The definition: w' rounded once; blocks of 128 products summed in float; blocks, then the bias.
-matrix expected(const matrix& x, const matrix& w, const std::vector<float>& bias,
-                std::size_t group_height, std::size_t group_width, const zp::scheme& s) {
-  const auto wq = test::code_in_blocks(w, group_height, group_width, s);
-  matrix y(x.rows, w.rows);
+/// The definition: weight(j, k) rounded once; blocks of 128 products summed in float; blocks, then
+/// the bias.
+template <class Weight>
+matrix product(const matrix& x, std::size_t out, const std::vector<float>& bias,
+               const Weight& weight_of) {
+  matrix y(x.rows, out);
   for (std::size_t i = 0; i < x.rows; ++i) {
-    for (std::size_t j = 0; j < w.rows; ++j) {
+    for (std::size_t j = 0; j < out; ++j) {
       volatile float total = 0;  // volatile: every operation rounds on its own
       for (std::size_t first = 0; first < x.cols; first += 128) {
         volatile float block = 0;
         for (std::size_t k = first; k < std::min(x.cols, first + 128); ++k) {
-          volatile float weight = wq.by[j * w.cols + k].scale * static_cast<float>(wq.steps(j, k));
-          volatile float product = x(i, k) * weight;
-          block = block + product;
+          volatile float weight = weight_of(j, k);
+          volatile float term = x(i, k) * weight;
+          block = block + term;
         }
         total = total + block;
       }
@@ -36,6 +37,13 @@ matrix expected(const matrix& x, const matrix& w, const std::vector<float>& bias
     }
   }
   return y;
+}
+matrix expected(const matrix& x, const matrix& w, const std::vector<float>& bias,
+                std::size_t group_height, std::size_t group_width, const zp::scheme& s) {
+  const auto wq = test::code_in_blocks(w, group_height, group_width, s);
+  return product(x, w.rows, bias, [&](std::size_t j, std::size_t k) {
+    return wq.by[j * w.cols + k].scale * static_cast<float>(wq.steps(j, k));
+  });
 }
 
 }  // namespace
@@ -77,22 +85,71 @@ TEST_CASE("weight_only_linear equals its definition bit for bit") {
   }
 }
 
+TEST_CASE("weight_only_linear: codes of 2 to 4 bits in groups, scales of float and of float16") {
+  const auto seed = test::seed(35);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  for (const shape& s :
+       {shape{1, 256, 64}, shape{1, 301, 309}, shape{3, 97, 150}, shape{1, 5, 16}}) {
+    const matrix x = test::normal_matrix(g, s.m, s.in, 3), w = test::normal_matrix(g, s.out, s.in);
+    const auto bias = test::normal_vector(g, s.out);
+    for (const std::size_t group : {8u, 24u, 32u, 64u, 128u, 200u}) {
+      for (const int bits : {2, 3, 4}) {
+        for (const zp::scheme& kind : {zp::symmetric, zp::symmetric_full, zp::affine}) {
+          for (const bool half : {false, true}) {
+            const zp::linear_weight weight{w.view()};
+            const auto scheme = kind.with_bits(bits);
+            const auto q =
+                half ? zp::quantized_weight::with_half_scales(weight, zp::per_group{group}, scheme)
+                     : zp::quantized_weight(weight, zp::per_group{group}, scheme);
+            CAPTURE(s.m, s.in, s.out, group, bits, scheme.is_symmetric(), half);
+            const matrix y = product(x, s.out, bias, [&](std::size_t j, std::size_t k) {
+              const zp::params p = q.params_at(j, k);
+              return p.scale * static_cast<float>(q.code(j, k) - p.zero_point);
+            });
+            REQUIRE(zp::nibble_panels::fits(q));
+            for (const zp::kernels::kernel* kernel : test::kernels_here()) {
+              CAPTURE(kernel->name);
+              const zp::weight_only_linear layer(q, bias, *kernel);
+              REQUIRE(test::same_bits(test::apply(layer, x), y));
+            }
+            const zp::weight_only_linear layer(q, bias);
+            std::size_t wrong = 0;
+            for (std::size_t j = 0; j < s.out; ++j) {
+              for (std::size_t k = 0; k < s.in; ++k) {
+                wrong += layer.weight_code(j, k) != q.code(j, k) ? 1u : 0u;
+                wrong += layer.weight_params(j, k) != q.params_at(j, k) ? 1u : 0u;
+              }
+            }
+            REQUIRE(wrong == 0);
+          }
+        }
+      }
+    }
+  }
+}
+
 TEST_CASE("weight_only_linear gives the same bits on 1 to 4 threads and in any order") {
   const auto seed = test::seed(32);
   INFO(test::seed_text(seed));
   test::generator g(seed);
-  const matrix x = test::normal_matrix(g, 600, 150), w = test::normal_matrix(g, 70, 150);
-  const zp::weight_only_linear layer(zp::linear_weight{w.view()});
-  const matrix y = test::apply(layer, x);
-  REQUIRE(test::same_bits(test::apply(layer, x, test::backwards{}), y));
-  for (std::size_t n = 1; n <= 4; ++n) {
-    REQUIRE(test::same_bits(test::apply(layer, x, test::threads{n}), y));
-  }
-  for (const std::size_t i : {0u, 255u, 256u, 599u}) {  // a row does not depend on the others
-    matrix row(1, x.cols);
-    for (std::size_t k = 0; k < x.cols; ++k) row(0, k) = x(i, k);
-    const matrix alone = test::apply(layer, row);
-    for (std::size_t j = 0; j < w.rows; ++j) REQUIRE(alone(0, j) == y(i, j));
+  const matrix x = test::normal_matrix(g, 600, 150), w = test::normal_matrix(g, 310, 150);
+  for (const zp::weight_only_options& o :
+       {zp::weight_only_options{},
+        zp::weight_only_options{zp::per_group{32}, zp::affine.with_bits(4)}}) {
+    const zp::weight_only_linear layer(zp::linear_weight{w.view()}, {}, o);
+    const matrix y = test::apply(layer, x);
+    REQUIRE(test::same_bits(test::apply(layer, x, test::backwards{}), y));
+    for (std::size_t n = 1; n <= 4; ++n) {
+      REQUIRE(test::same_bits(test::apply(layer, x, test::threads{n}), y));
+    }
+    for (const std::size_t i : {0u, 255u, 256u, 599u}) {  // a row does not depend on the others
+      matrix row(1, x.cols);
+      for (std::size_t k = 0; k < x.cols; ++k) row(0, k) = x(i, k);
+      const matrix alone = test::apply(layer, row);
+      REQUIRE(test::same_bits(test::apply(layer, row, test::threads{3}), alone));
+      for (std::size_t j = 0; j < w.rows; ++j) REQUIRE(alone(0, j) == y(i, j));
+    }
   }
 }
 
@@ -144,15 +201,29 @@ TEST_CASE("weight_only_linear propagates NaN and infinities, and only along thei
 }
 
 TEST_CASE("weight_only_linear accounts for its bytes and refuses wrong shapes") {
+  test::generator g(test::seed(36));
   const matrix w(20, 100, 0.5f);
   const zp::weight_only_linear layer(zp::linear_weight{w.view()}, {},
                                      {.granularity = zp::per_group{32}});
   REQUIRE(layer.stored_bytes() == 20 * 100 + 20 * 4 * 4);
-  REQUIRE(layer.weight_bytes() == 32 * 100 + 2 * 32 * 4 * 4);
+  REQUIRE(layer.weight_bytes() == 32 * 100 + 32 * 4 * 4);
+  const auto affine = zp::weight_only_linear(
+      zp::linear_weight{test::normal_matrix(g, 20, 100).view()}, {}, {.weights = zp::affine});
+  REQUIRE(affine.weight_bytes() == 32 * 100 + 2 * 32 * 4);
   const zp::weight_only_linear three(zp::linear_weight{w.view()}, {},
                                      {.weights = zp::affine.with_bits(3)});
   REQUIRE(three.stored_bytes() == 20 * 38 + 20 * 4 + 20);
   REQUIRE(layer.weight_statistics().count == 2000);
+
+  // Two codes per byte: 64 outputs x 256 inputs, 8 groups. 0.5 / 7 is no float16 number, 0.4375 / 7 is.
+  const auto four = [](float value, const zp::scheme& s) {
+    const matrix values(64, 256, value);
+    return zp::weight_only_linear(zp::linear_weight{values.view()}, {},
+                                  {.granularity = zp::per_group{32}, .weights = s.with_bits(4)});
+  };
+  REQUIRE(four(0.5f, zp::symmetric).weight_bytes() == 64 * 128 + 64 * 8 * 4);
+  REQUIRE(four(0.4375f, zp::symmetric).weight_bytes() == 64 * 128 + 64 * 8 * 2);
+  REQUIRE(four(0.9375f, zp::affine).weight_bytes() == 64 * 128 + 64 * 8 * (2 + 1));
   REQUIRE(test::apply(layer, matrix(0, 100)).rows == 0);
 
   const matrix no_inputs(2, 0);

@@ -7,7 +7,7 @@
 // and AVX-512 three times.
 #pragma once
 
-#include <zeropoint/nn/float_row.hpp>
+#include <zeropoint/nn/nibble_expand.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -29,6 +29,10 @@ struct variant {
                    const float* w, float* sum);
   /// One row over many panels (float_row.hpp); null where expanding first is as good.
   void (*row)(const row_job&);
+  /// As expand and row, from codes of up to 4 bits (nibble_format.hpp); first is a multiple of 8.
+  void (*expand_nibbles)(const nibble_panel& panel, std::size_t first, std::size_t k, float* w);
+  void (*nibble_row)(const nibble_job&);
+  std::size_t rows_alone = 0;  ///< so many rows are faster one by one than from expanded panels
 };
 
 /// The baseline's, in the compiler's vectors; the other variants have it in intrinsics, because Clang 14
@@ -104,8 +108,10 @@ inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, 
                    float* w) {
   expand_loop(k, codes, scale, zero, w);
 }
-inline constexpr variant table{"baseline", isa::baseline, &expand,
-                               &by_tiles<&tile<height>, &tile<1>>, nullptr};
+inline constexpr variant table{"baseline", isa::baseline,
+                               &expand,    &by_tiles<&tile<height>, &tile<1>>,
+                               nullptr,    &expand_nibbles<&expand_group>,
+                               nullptr};
 }  // namespace baseline
 
 #if ZP_X86
@@ -147,8 +153,10 @@ inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, 
     }
   }
 }
-inline constexpr variant table{"avx2", isa::avx2_fma, &expand, &by_tiles<&tile<height>, &tile<1>>,
-                               &row};
+inline constexpr variant table{"avx2",      isa::avx2_fma,
+                               &expand,     &by_tiles<&tile<height>, &tile<1>>,
+                               &row,        &expand_nibbles<&expand_group>,
+                               &nibble_row, 1};
 }  // namespace avx2
 
 namespace avx512 {
@@ -179,8 +187,10 @@ inline void expand(std::size_t k, const std::int8_t* codes, const float* scale, 
     *to = s * (floats(as_floats(c)) - z);
   }
 }
-inline constexpr variant table{"avx512", isa::avx512, &expand, &by_tiles<&tile<height>, &tile<1>>,
-                               &row};
+inline constexpr variant table{"avx512",    isa::avx512,
+                               &expand,     &by_tiles<&tile<height>, &tile<1>>,
+                               &row,        &expand_nibbles<&expand_group>,
+                               &nibble_row, 3};
 }  // namespace avx512
 #endif
 
