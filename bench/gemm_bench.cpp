@@ -36,7 +36,7 @@ using namespace bench;
 
 /// f(an executor of that many threads).
 template <class F>
-void with_threads(int threads, F&& f) {
+void with_threads([[maybe_unused]] int threads, F&& f) {
 #if defined(_OPENMP)
   if (threads != 1) return f(zp::openmp(threads));
 #endif
