@@ -36,7 +36,7 @@ using namespace bench;
 
 /// f(an executor of that many threads).
 template <class F>
-void with_threads(int threads, F&& f) {
+void with_threads([[maybe_unused]] int threads, F&& f) {
 #if defined(_OPENMP)
   if (threads != 1) return f(zp::openmp(threads));
 #endif
@@ -57,6 +57,7 @@ class steps {
         codes_(m * s.k),
         scales_(m),
         k_(s.k) {
+    loop_ = fastest_read([&](read_loop loop) { read(loop, zp::serial{}); });
     // What the output is compared with: f32 and s8 with the sums alone, 4-bit weights with 8 bits.
     if (to == output::f32 || to == output::s8)
       other_ = std::make_unique<product>(m, s, kernel, output::s32, cold);
@@ -66,7 +67,7 @@ class steps {
   double run() {
     const double seconds = add("product", slot_, [&](const auto& ex) { product_.run(ex); });
     if (other_) add("other", slot_, [&](const auto& ex) { other_->run(ex); });
-    add("read", slot_, [&](const auto& ex) { read(ex); });
+    add("read", slot_, [&](const auto& ex) { read(loop_, ex); });
     if (peak_.run != nullptr) {
       const double rounds = 20'000;  // long beside what starting threads takes
       const double peak = timed_on_threads(slot_, [&](const auto& ex) {
@@ -126,11 +127,11 @@ class steps {
   }
   /// As many bytes as the weights: all of them when hot, the next piece when cold; a part each thread.
   template <class Executor>
-  void read(const Executor& ex) {
+  void read(read_loop loop, const Executor& ex) {
     const std::size_t piece = std::min(product_.bytes(), read_.size());
     if (at_ + piece > read_.size()) at_ = 0;
     const std::size_t part = piece / ex.concurrency();
-    ex(ex.concurrency(), [&](std::size_t i) { read_all(read_.data() + at_ + i * part, part); });
+    ex(ex.concurrency(), [&](std::size_t i) { loop(read_.data() + at_ + i * part, part); });
     at_ += piece;
   }
   [[nodiscard]] double at(const char* name, std::size_t round) { return seconds_[name][round]; }
@@ -151,6 +152,7 @@ class steps {
   std::vector<std::int8_t> codes_;
   std::vector<float> scales_;
   std::size_t k_;
+  read_loop loop_ = nullptr;
   std::map<std::string, std::vector<double>> seconds_;
 };
 

@@ -148,6 +148,24 @@ double timed(Clock clock, double slot, F&& f) {
   return (now - start) / static_cast<double>(calls);
 }
 
+/// The loop that reads fastest: `read(loop)` reads the bytes in question, the next ones each time where
+/// they are to come from memory.
+template <class F>
+read_loop fastest_read(F&& read) {
+  const std::vector<read_loop> loops = read_loops();
+  std::vector<std::vector<double>> seconds(loops.size());
+  for (int round = 0; round < 3; ++round) {
+    for (std::size_t i = 0; i < loops.size(); ++i) {
+      seconds[i].push_back(timed(&thread_seconds, 0.003, [&] { read(loops[i]); }));
+    }
+  }
+  std::size_t best = 0;
+  for (std::size_t i = 1; i < loops.size(); ++i) {
+    if (median(seconds[i]) < median(seconds[best])) best = i;
+  }
+  return loops[best];
+}
+
 inline std::string cpu_name() {
   std::ifstream in("/proc/cpuinfo");
   for (std::string line; std::getline(in, line);) {

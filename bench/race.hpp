@@ -76,11 +76,12 @@ class limits {
   /// Enters "read": a streaming read of as many bytes, the next ones each time when cold.
   void enter_read(race& r, std::size_t bytes, bool cold, const std::string& name = "read") {
     bytes = std::min(bytes, read_.size());
-    r.enter(name, [this, bytes, cold] {
+    const auto read = [this, bytes, cold](read_loop loop) {
       if (!cold || at_ + bytes > read_.size()) at_ = 0;
-      read_all(read_.data() + at_, bytes);
+      loop(read_.data() + at_, bytes);
       at_ += bytes;
-    });
+    };
+    r.enter(name, [read, loop = fastest_read(read)] { read(loop); });
   }
 
  private:

@@ -120,8 +120,10 @@ void row_loops(const settings& o, findings& found) {
       zp::quantize_row(all, p, std::span<std::int8_t>(codes), damage);
       keep(damage.signal);
     });
-    r.enter("read",
-            [&] { read_all(reinterpret_cast<const std::byte*>(x.data()), n * sizeof(float)); });
+    const auto read = [&](read_loop loop) {
+      loop(reinterpret_cast<const std::byte*>(x.data()), n * sizeof(float));
+    };
+    r.enter("read", [&, loop = fastest_read(read)] { read(loop); });
     r.run();
     found.add("quantize f32 to s8, " + size, "of read bandwidth", 0.60, in_cache ? 0.75 : 0.72,
               r.ratio("read", "static"));
