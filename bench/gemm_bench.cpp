@@ -57,6 +57,7 @@ class steps {
         codes_(m * s.k),
         scales_(m),
         k_(s.k) {
+    std::fill(read_.begin(), read_.end(), std::byte{1});  // as in race.hpp
     loop_ = fastest_read([&](read_loop loop) { read(loop, zp::serial{}); });
     // What the output is compared with: f32 and s8 with the sums alone, 4-bit weights with 8 bits.
     if (to == output::f32 || to == output::s8)

@@ -66,7 +66,10 @@ class race {
 /// reading memory.
 class limits {
  public:
-  limits() : peak_(peak_of(zp::kernels::best().name)), read_(std::size_t{192} << 20) {}
+  /// Memory that was never written is one page of zeros, many times: it would be read from cache.
+  limits() : peak_(peak_of(zp::kernels::best().name)), read_(std::size_t{192} << 20) {
+    std::fill(read_.begin(), read_.end(), std::byte{1});
+  }
   [[nodiscard]] bool has_peak() const { return peak_.run != nullptr; }
   [[nodiscard]] bool has_fma() const { return fma_.run != nullptr; }
   /// Enters "peak": a loop of as many multiply-adds as the product (rounded up to whole rounds).

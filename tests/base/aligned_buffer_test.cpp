@@ -32,12 +32,18 @@ TEST_CASE("a large aligned_buffer starts on a huge page") {
     INFO(n);
     zp::aligned_buffer<char> a(n);
     REQUIRE(a.size() == n);
-    REQUIRE(reinterpret_cast<std::uintptr_t>(a.data()) % (n < page / 4 * 3 ? 64 : page) == 0);
+    const bool on_huge_page = n >= page / 4 * 3 && ZP_MAPS_MEMORY != 0;
+    REQUIRE(reinterpret_cast<std::uintptr_t>(a.data()) % (on_huge_page ? page : 64) == 0);
     REQUIRE(std::count(a.begin(), a.end(), 0) == static_cast<std::ptrdiff_t>(n));
     a[n - 1] = 7;
     const zp::aligned_buffer<char> b = a;
     REQUIRE(b[n - 1] == 7);
   }
+  using zp::detail::mapped_size;
+  STATIC_REQUIRE(mapped_size(page / 4 * 3) == page);
+  STATIC_REQUIRE(mapped_size(page + 1) == page + (1u << 16));
+  STATIC_REQUIRE(mapped_size(page + page / 2) == page + page / 2);
+  STATIC_REQUIRE(mapped_size(2 * page - 1) == 2 * page);
   using zp::detail::huge_pages_within;
   STATIC_REQUIRE(huge_pages_within(0) == 0);
   STATIC_REQUIRE(huge_pages_within(page / 4 * 3 - 1) == 0);

@@ -11,7 +11,20 @@
 #include <type_traits>
 #include <utility>
 
-#if defined(__linux__)
+// Not under the address sanitizer, which watches the ends of heap blocks only.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ZP_MAPS_MEMORY 0
+#endif
+#endif
+#if !defined(ZP_MAPS_MEMORY)
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+#define ZP_MAPS_MEMORY 1
+#else
+#define ZP_MAPS_MEMORY 0
+#endif
+#endif
+#if ZP_MAPS_MEMORY
 #include <sys/mman.h>
 #endif
 
@@ -23,24 +36,49 @@ namespace detail {
 // address is looked up every 64 lines, which costs decoding 4 to 5 %.
 inline constexpr std::size_t huge_page = std::size_t{1} << 21;
 
-/// A rest of three quarters of a huge page or more becomes a whole one.
+/// Of memory: a rest of three quarters of a huge page or more becomes a whole one.
 [[nodiscard]] constexpr std::size_t huge_pages_within(std::size_t bytes) noexcept {
   return bytes / huge_page + (bytes % huge_page >= huge_page / 4 * 3 ? 1 : 0);
 }
 
-[[nodiscard]] constexpr std::size_t alignment_of(std::size_t bytes) noexcept {
-  return huge_pages_within(bytes) != 0 ? huge_page : 64;
+/// Whole huge pages, and of a rest that is none whole pages of any size in use (64 KB).
+[[nodiscard]] constexpr std::size_t mapped_size(std::size_t bytes) noexcept {
+  const std::size_t whole = huge_pages_within(bytes) * huge_page, page = std::size_t{1} << 16;
+  return bytes <= whole ? whole : (bytes + page - 1) / page * page;
 }
 
-/// Not initialised. Free with operator delete and alignment_of(bytes).
-[[nodiscard]] inline void* allocate_aligned(std::size_t bytes) {
-  const std::size_t whole = huge_pages_within(bytes) * huge_page;
-  void* data =
-      ::operator new (bytes < whole ? whole : bytes, std::align_val_t{alignment_of(bytes)});
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-  if (whole != 0) static_cast<void>(::madvise(data, whole, MADV_HUGEPAGE));  // a wish: may fail
+/// Zeroed memory for `bytes` bytes, 64-byte aligned, or from where huge pages fit at the beginning of
+/// one. Free with free_aligned and the same number. Large memory comes from the system itself: what the
+/// heap has handed out before consists of small pages that are there already, and stays so.
+[[nodiscard]] inline void* allocate_zeroed(std::size_t bytes) {
+#if ZP_MAPS_MEMORY
+  if (const std::size_t whole = huge_pages_within(bytes) * huge_page; whole != 0) {
+    const std::size_t size = mapped_size(bytes);
+    void* const got = ::mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE,
+                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (got == MAP_FAILED) throw std::bad_alloc();
+    auto* const first = static_cast<std::byte*>(got);
+    const std::size_t in_front =
+        (huge_page - reinterpret_cast<std::uintptr_t>(first) % huge_page) % huge_page;
+    std::byte* const data = first + in_front;
+    if (in_front != 0) ::munmap(first, in_front);
+    if (in_front != huge_page) ::munmap(data + size, huge_page - in_front);
+    static_cast<void>(::madvise(data, whole, MADV_HUGEPAGE));  // a wish: may fail
+    return data;
+  }
 #endif
-  return data;
+  return std::memset(::operator new (bytes, std::align_val_t{64}), 0, bytes);
+}
+
+inline void free_aligned(void* data, std::size_t bytes) noexcept {
+#if ZP_MAPS_MEMORY
+  if (huge_pages_within(bytes) != 0) {
+    ::munmap(data, mapped_size(bytes));
+    return;
+  }
+#endif
+  static_cast<void>(bytes);
+  ::operator delete (data, std::align_val_t{64});
 }
 
 }  // namespace detail
@@ -57,11 +95,10 @@ class aligned_buffer {
   /// `size` zeroed elements. Throws `error` when the size in bytes does not fit std::size_t.
   explicit aligned_buffer(std::size_t size) : size_(size) {
     if (size == 0) return;
-    ZP_REQUIRE(size <= (std::numeric_limits<std::size_t>::max() - detail::huge_page) / sizeof(T),
+    ZP_REQUIRE(size <= std::numeric_limits<std::size_t>::max() / 2 / sizeof(T),
                "aligned_buffer: ", size, " elements of ", sizeof(T),
                " bytes exceed the address space");
-    data_ = static_cast<T*>(detail::allocate_aligned(size * sizeof(T)));
-    std::memset(static_cast<void*>(data_), 0, size * sizeof(T));
+    data_ = static_cast<T*>(detail::allocate_zeroed(size * sizeof(T)));
   }
 
   aligned_buffer(const aligned_buffer& other) : aligned_buffer(other.size_) {
@@ -75,7 +112,7 @@ class aligned_buffer {
     return *this;
   }
   ~aligned_buffer() {
-    ::operator delete (data_, std::align_val_t{detail::alignment_of(size_ * sizeof(T))});
+    if (data_ != nullptr) detail::free_aligned(data_, size_ * sizeof(T));
   }
 
   [[nodiscard]] T* data() noexcept { return data_; }
