@@ -1,4 +1,5 @@
 // Layers and row loops against the multiply-add peak and the streaming read.
+#include <zeropoint/base/thread_team.hpp>
 #include <zeropoint/nn/linear.hpp>
 
 #include <map>
@@ -61,16 +62,14 @@ void layers(const settings& o, limits& limit, findings& found) {
     four_bits.push_back(r.ratio("read", "fours") * static_cast<double>(nibbles.weight_bytes()) /
                         static_cast<double>(s.k * s.n));
     four_to_eight.push_back(r.ratio("layer", "fours"));
-#if defined(_OPENMP)
     for (const std::size_t m : {128u, 512u}) {
       product p(m, s, zp::kernels::best(), output::f32, false);
       race both(o, true, &wall_seconds);
       both.enter("one", [&] { p.run(zp::serial{}); });
-      both.enter("two", [&] { p.run(zp::openmp(2)); });
+      both.enter("two", [&] { p.run(zp::thread_team(2)); });
       both.run();
       threads[m].push_back(both.ratio("one", "two"));
     }
-#endif
   }
   if (limit.has_peak()) {
     found.add("dynamic W8A8 layer, f32 in and out, M >= 32", "of dot peak", 0.80, 0.90,

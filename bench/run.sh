@@ -29,10 +29,8 @@ for argument in "$@"; do
     *) arguments+=("$argument") ;;
   esac
 done
-# run PROGRAM: with the arguments that are left; paths among them are the user's. OpenMP's threads wait
-# asleep: awake, they take the processor from the thread they wait for wherever other programs run.
+# run PROGRAM: with the arguments that are left; paths among them are the user's.
 run() {
-  export OMP_WAIT_POLICY=${OMP_WAIT_POLICY:-passive}
   cd "$start"
   exec "$root/build/release/bin/$1" "${arguments[@]}"
 }
