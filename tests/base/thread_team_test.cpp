@@ -41,6 +41,14 @@ TEST_CASE("a team runs every task once with any number of threads") {
   }
 }
 
+TEST_CASE("a team takes a plain function, as every executor does") {
+  static std::atomic<int> calls{0};
+  void (*const count)(std::size_t) = [](std::size_t) { calls.fetch_add(1); };
+  zp::thread_team(2)(10, count);
+  zp::thread_team(2)(10, *count);
+  REQUIRE(calls == 20);
+}
+
 TEST_CASE("a team: many small jobs, back to back and after a rest") {
   const zp::thread_team team(3);
   std::atomic<std::size_t> sum{0};

@@ -11,20 +11,7 @@
 #include <type_traits>
 #include <utility>
 
-// Not under the address sanitizer, which watches the ends of heap blocks only.
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ZP_MAPS_MEMORY 0
-#endif
-#endif
-#if !defined(ZP_MAPS_MEMORY)
-#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
-#define ZP_MAPS_MEMORY 1
-#else
-#define ZP_MAPS_MEMORY 0
-#endif
-#endif
-#if ZP_MAPS_MEMORY
+#if defined(__linux__)
 #include <sys/mman.h>
 #endif
 
@@ -47,10 +34,30 @@ inline constexpr std::size_t huge_page = std::size_t{1} << 21;
   return bytes <= whole ? whole : (bytes + page - 1) / page * page;
 }
 
-/// Zeroed memory for `bytes` bytes, 64-byte aligned, or from where huge pages fit at the beginning of
-/// one. Free with free_aligned and the same number. Large memory comes from the system itself: what the
-/// heap has handed out before consists of small pages that are there already, and stays so.
-[[nodiscard]] inline void* allocate_zeroed(std::size_t bytes) {
+/// Whether large memory comes from the system itself: what the heap has handed out before consists of
+/// small pages that are there already, and stays so. Not under the address sanitizer, which watches the
+/// ends of heap blocks only.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ZP_MAPS_MEMORY 0
+#endif
+#endif
+#if !defined(ZP_MAPS_MEMORY)
+#if defined(__linux__) && !defined(__SANITIZE_ADDRESS__)
+#define ZP_MAPS_MEMORY 1
+#else
+#define ZP_MAPS_MEMORY 0
+#endif
+#endif
+
+/// Zeroed memory, and who is to have it back: files with and without a sanitizer exchange buffers.
+struct memory {
+  void* data = nullptr;
+  bool mapped = false;
+};
+
+/// `bytes` bytes, 64-byte aligned, or from where huge pages fit at the beginning of one.
+[[nodiscard]] inline memory allocate_zeroed(std::size_t bytes) {
 #if ZP_MAPS_MEMORY
   if (const std::size_t whole = huge_pages_within(bytes) * huge_page; whole != 0) {
     const std::size_t size = mapped_size(bytes);
@@ -64,21 +71,21 @@ inline constexpr std::size_t huge_page = std::size_t{1} << 21;
     if (in_front != 0) ::munmap(first, in_front);
     if (in_front != huge_page) ::munmap(data + size, huge_page - in_front);
     static_cast<void>(::madvise(data, whole, MADV_HUGEPAGE));  // a wish: may fail
-    return data;
+    return {data, true};
   }
 #endif
-  return std::memset(::operator new (bytes, std::align_val_t{64}), 0, bytes);
+  return {std::memset(::operator new (bytes, std::align_val_t{64}), 0, bytes), false};
 }
 
-inline void free_aligned(void* data, std::size_t bytes) noexcept {
-#if ZP_MAPS_MEMORY
-  if (huge_pages_within(bytes) != 0) {
-    ::munmap(data, mapped_size(bytes));
+inline void free_memory(const memory& m, std::size_t bytes) noexcept {
+#if defined(__linux__)
+  if (m.mapped) {
+    ::munmap(m.data, mapped_size(bytes));
     return;
   }
 #endif
   static_cast<void>(bytes);
-  ::operator delete (data, std::align_val_t{64});
+  ::operator delete (m.data, std::align_val_t{64});
 }
 
 }  // namespace detail
@@ -98,21 +105,26 @@ class aligned_buffer {
     ZP_REQUIRE(size <= std::numeric_limits<std::size_t>::max() / 2 / sizeof(T),
                "aligned_buffer: ", size, " elements of ", sizeof(T),
                " bytes exceed the address space");
-    data_ = static_cast<T*>(detail::allocate_zeroed(size * sizeof(T)));
+    const detail::memory got = detail::allocate_zeroed(size * sizeof(T));
+    data_ = static_cast<T*>(got.data);
+    mapped_ = got.mapped;
   }
 
   aligned_buffer(const aligned_buffer& other) : aligned_buffer(other.size_) {
     if (size_ != 0) std::memcpy(static_cast<void*>(data_), other.data_, size_ * sizeof(T));
   }
   aligned_buffer(aligned_buffer&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+      : data_(std::exchange(other.data_, nullptr)),
+        size_(std::exchange(other.size_, 0)),
+        mapped_(std::exchange(other.mapped_, false)) {}
   aligned_buffer& operator=(aligned_buffer other) noexcept {
     std::swap(data_, other.data_);
     std::swap(size_, other.size_);
+    std::swap(mapped_, other.mapped_);
     return *this;
   }
   ~aligned_buffer() {
-    if (data_ != nullptr) detail::free_aligned(data_, size_ * sizeof(T));
+    if (data_ != nullptr) detail::free_memory({data_, mapped_}, size_ * sizeof(T));
   }
 
   [[nodiscard]] T* data() noexcept { return data_; }
@@ -131,6 +143,7 @@ class aligned_buffer {
  private:
   T* data_ = nullptr;
   std::size_t size_ = 0;
+  bool mapped_ = false;
 };
 
 }  // namespace zeropoint::inline ZP_BASELINE

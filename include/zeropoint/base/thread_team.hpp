@@ -3,7 +3,7 @@
 // milliseconds by default; on a machine that does other work too, they then take the processor from
 // the thread that they are waiting for. Needs no compiler flag, only threads to link with.
 //
-//   const thread_team two(2);      cheap: all teams of a process share its workers
+//   const thread_team two(2);      cheap: all teams of files with the same -march share their workers
 //   gemm(a, w, c, two);
 #pragma once
 
@@ -11,12 +11,9 @@
 
 #include <atomic>
 #include <cstdint>
-#include <memory>
 #include <mutex>
 #include <system_error>
 #include <thread>
-#include <type_traits>
-#include <vector>
 
 #if defined(__unix__)
 #include <pthread.h>
@@ -82,7 +79,8 @@ class workers {
     __asm__ volatile("yield");
 #endif
   }
-  /// Until done(value): about 20 microseconds awake, then asleep between changes.
+  /// Until done(value): awake for 2 to 20 microseconds, as long as 500 pauses take, then asleep between
+  /// changes.
   template <class T, class Done>
   static T await(const std::atomic<T>& value, Done&& done) {
     for (int i = 0; i < 500; ++i) {
@@ -154,13 +152,13 @@ class thread_team {
       for (std::size_t i = 0; i < count; ++i) f(i);
       return;
     }
-    using function = std::remove_reference_t<F>;
+    const auto call = [&f](std::size_t i) { f(i); };
     detail::workers::here().run(
         threads_ - 1, count,
         [](const void* context, std::size_t i) {
-          (*const_cast<function*>(static_cast<const function*>(context)))(i);
+          (*static_cast<const decltype(call)*>(context))(i);
         },
-        std::addressof(f));
+        &call);
   }
 
  private:

@@ -42,25 +42,24 @@ struct fetch_own {
     at += bytes;
   }
 };
-/// One row: the panel after this one from three places at a time, its scales at the end; without such a
-/// panel its own first line, again and again. Which of the two: avx512_vnni.hpp says why.
+/// One row: the panel after this one from three places at a time, its scales at the end. Which of the
+/// two: avx512_vnni.hpp says why.
 struct fetch_next {
   const std::uint8_t *at, *rest;
-  std::size_t gap, line, vectors;
+  std::size_t gap, vectors;
 
   ZP_ALWAYS_INLINE fetch_next(const int4_job& job, std::size_t of_tile)
-      : at(job.b), rest(job.b), gap(0), line(0), vectors(of_tile) {
-    if (job.next == nullptr) return;
-    gap = job.groups * job.group * 8;  // 64 bytes per 8 k and vector
-    at = job.next, rest = at + vectors * gap, line = 64;
-  }
+      : at(job.next),
+        rest(job.next + of_tile * job.groups * job.group * 8),
+        gap(job.groups * job.group * 8),  // 64 bytes per 8 k and vector
+        vectors(of_tile) {}
   ZP_ALWAYS_INLINE void step() {
     for (std::size_t v = 0; v < vectors; ++v) __builtin_prefetch(at + v * gap, 0, 2);
-    at += line;
+    at += 64;
   }
   ZP_ALWAYS_INLINE void scales(std::size_t bytes) {
     for (std::size_t i = 0; i < bytes; i += 64) __builtin_prefetch(rest + i, 0, 2);
-    if (line != 0) rest += bytes;
+    rest += bytes;
   }
 };
 
