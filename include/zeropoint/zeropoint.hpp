@@ -20,6 +20,7 @@
 
 #include <zeropoint/math/params.hpp>
 #include <zeropoint/math/rounding.hpp>
+#include <zeropoint/math/level_set.hpp>
 #include <zeropoint/math/statistics.hpp>
 #include <zeropoint/math/elementwise.hpp>
 #include <zeropoint/math/quantized_matrix.hpp>

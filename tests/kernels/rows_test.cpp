@@ -3,6 +3,8 @@
 #include <zeropoint/kernels/row_registry.hpp>
 #include <zeropoint/math/statistics.hpp>
 
+#include <cfloat>
+
 #include "math/reference.hpp"
 #include "support/guarded.hpp"
 
@@ -82,6 +84,7 @@ outcome computed(const loops& l, std::span<const float> x, const zp::params& p, 
   job.zero_point = p.zero_point;
   job.is_signed = std::is_signed_v<T>;
   job.codes = out.data();
+  job.from_memory = front;  // asks for what lies behind the row, and behind the guard page
   outcome o;
   l.quantize(job);  // without counting: the same codes
   o.codes.assign(out.data(), out.data() + x.size());
@@ -138,9 +141,8 @@ void damage(const loops& l, std::span<const float> x, const zp::params& p, bool 
     job.zero_point = p.zero_point;
     job.low_edge = q.low_edge();
     job.high_edge = q.high_edge();
-    job.sums = &found.sums();
+    job.sums = &found.sums_of(count);
     l.damage(job);
-    found.add(codes.data() + first, count);
   }
   REQUIRE((found.result() == expected.result()));
 }
@@ -286,6 +288,34 @@ TEST_CASE("damage: the bits of statistics_accumulator, every length, any garbage
           damage<by_reciprocal, std::uint8_t>(*l, x, {30.0f, 0, 0, 15}, front);
         }
       }
+    }
+  }
+}
+
+TEST_CASE("damage: whole grids and a little more, random scales") {
+  using by_reciprocal = zp::rounding<zp::ties_to_even, zp::reciprocal>;
+  const auto seed = test::seed(65);
+  INFO(test::seed_text(seed));
+  for (const loops* l : loops_here()) {
+    test::generator g(seed);
+    for (int round = 0; round < 40; ++round) {
+      const float scale =
+          std::ldexp(test::uniform(g, 1.0f, 2.0f), static_cast<int>(g() % 240) - 120);
+      for (const float reach : {100.0f, 127.4f, 130.0f, 255.4f, 260.0f}) {
+        std::vector<float> x(1000);
+        for (float& v : x) v = test::uniform(g, -reach, reach) * scale;
+        INFO(l->name << ", scale " << scale << ", reach " << reach);
+        damage<zp::rounding<>, std::int8_t>(*l, x, {scale, 0, -127, 127}, false);
+        damage<zp::rounding<>, std::uint8_t>(*l, x, {scale, 0, 0, 255}, false);
+        damage<by_reciprocal, std::int8_t>(*l, x, {scale, -128, -128, 127}, false);
+        damage<by_reciprocal, std::int8_t>(*l, x, {scale, 3, -8, 7}, false);
+      }
+    }
+    const std::vector<float> far = {FLT_MAX, -FLT_MAX, INFINITY, -INFINITY, 0x1p127f, -0x1p-149f};
+    for (const float scale : {FLT_MIN, 0x1.8p-126f, 1.0f, 0x1p126f, 0x1.fffffep127f}) {
+      INFO(l->name << ", scale " << scale);
+      damage<zp::rounding<>, std::int8_t>(*l, far, {scale, 0, -127, 127}, false);
+      damage<by_reciprocal, std::uint8_t>(*l, far, {scale, 0, 0, 255}, false);
     }
   }
 }

@@ -178,26 +178,6 @@ TEST_CASE("range_counts count what the statistics count") {
   REQUIRE(all.nan > 0);
 }
 
-TEST_CASE("level_set: every byte once, signed or not") {
-  zp::level_set set;
-  for (std::int32_t code = -128; code < 128; ++code) {
-    REQUIRE_FALSE(set.contains(code));
-    set.insert(code);
-    REQUIRE(set.contains(code));
-    REQUIRE(set.size() == static_cast<std::size_t>(code + 129));
-  }
-  REQUIRE(set.contains(255));  // the byte of -1
-  std::array<std::uint8_t, 256> flags{};
-  test::generator g(test::seed(38));
-  for (std::uint8_t& f : flags) f = static_cast<std::uint8_t>(g() & 1u);
-  zp::level_set from_flags, one_by_one;
-  from_flags.insert_flags(flags);
-  for (std::int32_t code = 0; code < 256; ++code) {
-    if (flags[static_cast<std::size_t>(code)] != 0) one_by_one.insert(code);
-  }
-  REQUIRE(from_flags == one_by_one);
-}
-
 TEST_CASE("statistics: the same bits from every compiler and instruction set") {
   // Golden values: they change only when the definition of the sums changes.
   test::generator g(20240607);

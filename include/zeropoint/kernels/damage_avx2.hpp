@@ -16,89 +16,170 @@
 namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::rows_avx2 {
 
-/// Four of the eight lanes of the sums. Products of floats are exact in double: a fused
-/// multiply-add gives the bits of the definition. What does not count is a zero, which changes no
-/// sum.
+/// The sums in registers, lanes 0 to 3 and 4 to 7. Products of floats are exact in double: a fused
+/// multiply-add gives the bits of the definition. What does not count is a zero, which changes no sum.
 struct damage_lanes {
-  __m256d signal, rounding, clipping;
-  __m128 max;
+  __m256d signal[2], rounding[2], clipping[2];
+  __m256 max;
 
-  ZP_ISA ZP_ALWAYS_INLINE damage_lanes(const damage_sums& s, std::size_t first)
-      : signal(_mm256_loadu_pd(s.signal + first)),
-        rounding(_mm256_loadu_pd(s.rounding + first)),
-        clipping(_mm256_loadu_pd(s.clipping + first)),
-        max(_mm_loadu_ps(s.max + first)) {}
-  ZP_ISA ZP_ALWAYS_INLINE void store(damage_sums& s, std::size_t first) const {
-    _mm256_storeu_pd(s.signal + first, signal);
-    _mm256_storeu_pd(s.rounding + first, rounding);
-    _mm256_storeu_pd(s.clipping + first, clipping);
-    _mm_storeu_ps(s.max + first, max);
+  ZP_ISA ZP_ALWAYS_INLINE explicit damage_lanes(const damage_sums& s)
+      : signal{_mm256_loadu_pd(s.signal), _mm256_loadu_pd(s.signal + 4)},
+        rounding{_mm256_loadu_pd(s.rounding), _mm256_loadu_pd(s.rounding + 4)},
+        clipping{_mm256_loadu_pd(s.clipping), _mm256_loadu_pd(s.clipping + 4)},
+        max(_mm256_loadu_ps(s.max)) {}
+  ZP_ISA ZP_ALWAYS_INLINE void store(damage_sums& s) const {
+    for (std::size_t h = 0; h < 2; ++h) {
+      _mm256_storeu_pd(s.signal + 4 * h, signal[h]);
+      _mm256_storeu_pd(s.rounding + 4 * h, rounding[h]);
+      _mm256_storeu_pd(s.clipping + 4 * h, clipping[h]);
+    }
+    _mm256_storeu_ps(s.max, max);
   }
-  /// Four values, 0 where they are not finite, and their steps.
-  ZP_ISA ZP_ALWAYS_INLINE void add(__m128 x, __m128i steps, __m256d scale, __m128 finite,
-                                   __m128 clipped) {
-    const __m256d wide = _mm256_cvtps_pd(x);
-    const __m256d difference = _mm256_fnmadd_pd(scale, _mm256_cvtepi32_pd(steps), wide);
-    const __m128 error = _mm_and_ps(finite, _mm256_cvtpd_ps(difference));
-    const __m256d rounded = _mm256_cvtps_pd(_mm_andnot_ps(clipped, error));
-    const __m256d cut = _mm256_cvtps_pd(_mm_and_ps(clipped, error));
-    max = _mm_max_ps(max, _mm_andnot_ps(_mm_set1_ps(-0.0f), error));
-    signal = _mm256_fmadd_pd(wide, wide, signal);
-    rounding = _mm256_fmadd_pd(rounded, rounded, rounding);
-    clipping = _mm256_fmadd_pd(cut, cut, clipping);
+  ZP_ISA ZP_ALWAYS_INLINE static void add_squares(__m256d (&to)[2], __m256 x) {
+    const __m256d low = _mm256_cvtps_pd(_mm256_castps256_ps128(x));
+    const __m256d high = _mm256_cvtps_pd(_mm256_extractf128_ps(x, 1));
+    to[0] = _mm256_fmadd_pd(low, low, to[0]);
+    to[1] = _mm256_fmadd_pd(high, high, to[1]);
+  }
+  ZP_ISA ZP_ALWAYS_INLINE void see(__m256 error) {
+    max = _mm256_max_ps(max, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), error));
   }
 };
 
 ZP_ISA ZP_ALWAYS_INLINE unsigned count(__m256 lanes) {
   return static_cast<unsigned>(std::popcount(static_cast<unsigned>(_mm256_movemask_ps(lanes))));
 }
+/// All ones in the first n of eight lanes.
+ZP_ISA ZP_ALWAYS_INLINE __m256i first_lanes(std::size_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n < 8 ? n : 8)),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/// The codes that occurred, 256 bits, in registers. Soon they are all there: 32 codes are looked up at
+/// once, by the byte that their bit lies in, and only new ones are written.
+struct level_table {
+  __m256i lower, upper;
+
+  ZP_ISA ZP_ALWAYS_INLINE explicit level_table(const damage_sums& s)
+      : lower(_mm256_broadcastsi128_si256(
+            _mm_loadu_si128(reinterpret_cast<const __m128i*>(s.levels)))),
+        upper(_mm256_broadcastsi128_si256(
+            _mm_loadu_si128(reinterpret_cast<const __m128i*>(s.levels + 16)))) {}
+  /// Those of 32 codes that are not.
+  ZP_ISA ZP_ALWAYS_INLINE std::uint32_t missing(__m256i codes) const {
+    const __m256i byte = _mm256_and_si256(_mm256_srli_epi16(codes, 3), _mm256_set1_epi8(15));
+    const __m256i bit =
+        _mm256_shuffle_epi8(_mm256_set1_epi64x(static_cast<long long>(0x8040201008040201u)),
+                            _mm256_and_si256(codes, _mm256_set1_epi8(7)));
+    const __m256i there = _mm256_blendv_epi8(_mm256_shuffle_epi8(lower, byte),
+                                             _mm256_shuffle_epi8(upper, byte), codes);
+    return static_cast<std::uint32_t>(_mm256_movemask_epi8(
+        _mm256_cmpeq_epi8(_mm256_and_si256(there, bit), _mm256_setzero_si256())));
+  }
+};
+
+template <bool Signed>
+ZP_ISA ZP_ALWAYS_INLINE __m256i steps_of(__m128i q, std::int32_t zero_point) {
+  return _mm256_sub_epi32(Signed ? _mm256_cvtepi8_epi32(q) : _mm256_cvtepu8_epi32(q),
+                          _mm256_set1_epi32(zero_point));
+}
+/// Values that became real zero without being it, among all without a step.
+ZP_ISA ZP_ALWAYS_INLINE __m256 underflows(__m256 x, __m256i steps) {
+  const __m256 no_step = _mm256_castsi256_ps(_mm256_cmpeq_epi32(steps, _mm256_setzero_si256()));
+  return _mm256_and_ps(no_step, _mm256_cmp_ps(x, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+}
+
+/// The first n <= 8 values of any kind, from i on. The sums come and go by value: those of the loop stay
+/// in registers.
+template <bool Divide, bool Signed>
+ZP_ISA ZP_NOINLINE damage_lanes add_any(damage_lanes sums, const damage_job& j, std::size_t i,
+                                        std::size_t n) {
+  const __m256i live = first_lanes(n);
+  const __m256 x = _mm256_maskload_ps(j.x + i, live);
+  std::uint64_t eight = 0;
+  std::memcpy(&eight, static_cast<const std::uint8_t*>(j.codes) + i, n);
+  const __m256i steps = _mm256_and_si256(
+      live, steps_of<Signed>(_mm_cvtsi64_si128(static_cast<long long>(eight)), j.zero_point));
+  const __m256 factor = _mm256_set1_ps(Divide ? j.scale : j.inverse);
+  const __m256 nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
+  const __m256 finite = _mm256_castsi256_ps(
+      _mm256_cmpgt_epi32(_mm256_set1_epi32(largest_finite + 1),
+                         _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff))));
+  const __m256 t = Divide ? _mm256_div_ps(x, factor) : _mm256_mul_ps(x, factor);
+  const __m256 low =
+      _mm256_and_ps(finite, _mm256_cmp_ps(t, _mm256_set1_ps(j.low_edge), _CMP_LT_OQ));
+  const __m256 high =
+      _mm256_and_ps(finite, _mm256_cmp_ps(t, _mm256_set1_ps(j.high_edge), _CMP_GT_OQ));
+  const __m256 clipped = _mm256_or_ps(low, high);
+  const __m256 value = _mm256_and_ps(finite, x);
+  const __m256d scale = _mm256_set1_pd(static_cast<double>(j.scale));
+  const auto error = [scale](__m128 of, __m128i steps_of_it) ZP_ISA {
+    return _mm256_cvtpd_ps(
+        _mm256_fnmadd_pd(scale, _mm256_cvtepi32_pd(steps_of_it), _mm256_cvtps_pd(of)));
+  };
+  const __m128 low_error = error(_mm256_castps256_ps128(value), _mm256_castsi256_si128(steps));
+  const __m128 high_error =
+      error(_mm256_extractf128_ps(value, 1), _mm256_extracti128_si256(steps, 1));
+  const __m256 e =
+      _mm256_and_ps(finite, _mm256_insertf128_ps(_mm256_castps128_ps256(low_error), high_error, 1));
+  sums.see(e);
+  damage_lanes::add_squares(sums.signal, value);
+  damage_lanes::add_squares(sums.rounding, _mm256_andnot_ps(clipped, e));
+  damage_lanes::add_squares(sums.clipping, _mm256_and_ps(clipped, e));
+  j.sums->underflow +=
+      count(_mm256_andnot_ps(clipped, _mm256_and_ps(finite, underflows(x, steps))));
+  add({count(low), count(high), count(nan), 8 - count(_mm256_or_ps(finite, nan))}, j.sums->events);
+  return sums;
+}
 
 template <bool Divide, bool Signed>
 ZP_ISA inline void damage_row(const damage_job& j) {
-  const auto* codes = static_cast<const std::uint8_t*>(j.codes);
-  const __m256d scale = _mm256_set1_pd(static_cast<double>(j.scale));
-  const __m256 factor = _mm256_set1_ps(Divide ? j.scale : j.inverse), zero = _mm256_setzero_ps();
-  const __m256 low_edge = _mm256_set1_ps(j.low_edge), high_edge = _mm256_set1_ps(j.high_edge);
-  damage_lanes sums[2] = {{*j.sums, 0}, {*j.sums, 4}};
-  range_events events = j.sums->events;
-  std::uint64_t underflow = j.sums->underflow;
-  for (std::size_t i = 0; i < j.n; i += 8) {
-    const std::size_t n = j.n - i < 8 ? j.n - i : 8;
-    const __m256i live = _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
-                                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-    const __m256 x = _mm256_maskload_ps(j.x + i, live);
-    std::uint64_t eight = 0;
-    std::memcpy(&eight, codes + i, n);
-    const __m128i q = _mm_cvtsi64_si128(static_cast<long long>(eight));
-    const __m256i steps = _mm256_and_si256(
-        live, _mm256_sub_epi32(Signed ? _mm256_cvtepi8_epi32(q) : _mm256_cvtepu8_epi32(q),
-                               _mm256_set1_epi32(j.zero_point)));
-    const __m256 nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
-    const __m256 finite = _mm256_castsi256_ps(_mm256_cmpgt_epi32(
-        _mm256_set1_epi32(largest_finite + 1),
-        _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff))));
-    const __m256 t = Divide ? _mm256_div_ps(x, factor) : _mm256_mul_ps(x, factor);
-    const __m256 low = _mm256_and_ps(finite, _mm256_cmp_ps(t, low_edge, _CMP_LT_OQ));
-    const __m256 high = _mm256_and_ps(finite, _mm256_cmp_ps(t, high_edge, _CMP_GT_OQ));
-    const __m256 clipped = _mm256_or_ps(low, high);
-    const __m256 no_step = _mm256_castsi256_ps(_mm256_cmpeq_epi32(steps, _mm256_setzero_si256()));
-    const __m256 lost = _mm256_and_ps(_mm256_andnot_ps(clipped, _mm256_and_ps(finite, no_step)),
-                                      _mm256_cmp_ps(x, zero, _CMP_NEQ_UQ));
-    const __m256 value = _mm256_and_ps(finite, x);
-    sums[0].add(_mm256_castps256_ps128(value), _mm256_castsi256_si128(steps), scale,
-                _mm256_castps256_ps128(finite), _mm256_castps256_ps128(clipped));
-    sums[1].add(_mm256_extractf128_ps(value, 1), _mm256_extracti128_si256(steps, 1), scale,
-                _mm256_extractf128_ps(finite, 1), _mm256_extractf128_ps(clipped, 1));
-    underflow += count(lost);
-    events.low += count(low);
-    events.high += count(high);
-    events.nan += count(nan);
-    events.infinite += 8 - count(_mm256_or_ps(finite, nan));
+  const float_range kept = surely_kept(j);
+  const __m256 least = _mm256_set1_ps(kept.min), most = _mm256_set1_ps(kept.max);
+  const __m256 scale = _mm256_set1_ps(j.scale);
+  const std::int32_t zero_point = j.zero_point;
+  const std::size_t n = j.n;
+  const float* const x = j.x;
+  const auto* const codes = static_cast<const std::uint8_t*>(j.codes);
+  damage_lanes sums(*j.sums);
+  level_table levels(*j.sums);
+  __m256i underflow = _mm256_setzero_si256();  // minus their number
+  for (std::size_t i = 0; i < n; i += 32) {
+    const std::size_t end = n - i < 32 ? n : i + 32, whole = i + (end - i) / 8 * 8;
+    std::uint8_t tail[32] = {};
+    const std::uint8_t* const some = end - i == 32 ? codes + i : tail;
+    if (some == tail) std::memcpy(tail, codes + i, end - i);
+    std::uint32_t fresh =
+        levels.missing(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(some)));
+    if (some == tail) fresh &= (1u << (end - i)) - 1;
+    if (__builtin_expect(fresh != 0, 0)) {
+      insert_levels(some, fresh, *j.sums);
+      levels = level_table(*j.sums);
+    }
+    for (std::size_t v = i; v < whole; v += 8) {
+      const __m256 eight = _mm256_loadu_ps(x + v);
+      const __m256 out = _mm256_or_ps(_mm256_cmp_ps(eight, least, _CMP_NGE_UQ),  // or NaN
+                                      _mm256_cmp_ps(eight, most, _CMP_NLE_UQ));
+      if (__builtin_expect(_mm256_movemask_ps(out) != 0, 0)) {
+        sums = add_any<Divide, Signed>(sums, j, v, 8);
+        continue;
+      }
+      // Of values that are kept the error is as exact in float as in double: value and nearest step
+      // are so near each other that their difference has 26 bits, and the fma rounds it once.
+      const __m256i steps = steps_of<Signed>(
+          _mm_loadl_epi64(reinterpret_cast<const __m128i*>(codes + v)), zero_point);
+      const __m256 error = _mm256_fnmadd_ps(scale, _mm256_cvtepi32_ps(steps), eight);
+      sums.see(error);
+      damage_lanes::add_squares(sums.signal, eight);
+      damage_lanes::add_squares(sums.rounding, error);
+      underflow = _mm256_add_epi32(underflow, _mm256_castps_si256(underflows(eight, steps)));
+    }
+    if (whole != end) sums = add_any<Divide, Signed>(sums, j, whole, end - whole);
   }
-  sums[0].store(*j.sums, 0);
-  sums[1].store(*j.sums, 4);
-  j.sums->events = events;
-  j.sums->underflow = underflow;
+  sums.store(*j.sums);
+  alignas(32) std::int32_t lost[8];
+  _mm256_store_si256(reinterpret_cast<__m256i*>(lost), underflow);
+  for (const std::int32_t lane : lost) j.sums->underflow += static_cast<std::uint32_t>(-lane);
 }
 
 inline void damage(const damage_job& j) {

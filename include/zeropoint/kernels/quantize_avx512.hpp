@@ -35,10 +35,6 @@ struct packed_steps {
   __m512i low, high;
 };
 
-inline void add(const range_events& from, range_events& to) {
-  to.low += from.low, to.high += from.high, to.nan += from.nan, to.infinite += from.infinite;
-}
-
 /// Up to 64 steps, clamped, as the definition has them; adds to `events` when Count.
 template <bool Divide, bool Count>
 ZP_ISA ZP_NOINLINE packed_steps exact_steps(const float* x, std::size_t n, const quantize_job& j,
@@ -185,8 +181,8 @@ struct fast_divider {
   __m512i span, span_bytes, first, high_words, order;
 
   ZP_ISA ZP_ALWAYS_INLINE explicit fast_divider(const quantize_job& j)
-      : factor(_mm512_set1_ps(j.fast_factor(in_16_bits))),
-        offset(_mm512_set1_ps(in_16_bits.half - 0x1p16f * static_cast<float>(j.low))),
+      : factor(_mm512_set1_ps(j.fast_factor())),
+        offset(_mm512_set1_ps(j.fast_offset())),
         span(_mm512_set1_epi16(static_cast<short>(j.high - j.low))),
         span_bytes(_mm512_set1_epi8(static_cast<char>(j.high - j.low))),
         first(_mm512_set1_epi8(static_cast<char>(j.low + j.zero_point))),
@@ -205,34 +201,38 @@ struct fast_divider {
   template <class Load>
   ZP_ISA ZP_ALWAYS_INLINE bool divide(const Load& load, packed_steps& out) const {
     __m512i v[4];
-    __mmask16 sure = 0xffff;
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < 4; ++k) {
       v[k] = _mm512_cvtps_epi32(_mm512_fmadd_ps(load(k), factor, offset));
-      sure = _mm512_mask_test_epi32_mask(sure, v[k], _mm512_set1_epi32(in_16_bits.near_tie));
     }
     out = {_mm512_permutex2var_epi16(v[0], high_words, v[1]),
            _mm512_permutex2var_epi16(v[2], high_words, v[3])};
-    return sure == 0xffff;
+    // The least of the low words says what four tests would: comparisons into masks are the scarcest
+    // of all instructions here (Zen 5: 1.14 times as fast in the first-level cache).
+    const __m512i least =
+        _mm512_min_epu16(_mm512_min_epu16(v[0], v[1]), _mm512_min_epu16(v[2], v[3]));
+    return _mm512_testn_epi32_mask(least, _mm512_set1_epi32(fast_division::near_tie)) == 0;
   }
   ZP_ISA ZP_ALWAYS_INLINE __m512i codes(const packed_steps& s) const {
     const __m512i bytes = _mm512_permutexvar_epi64(order, _mm512_packus_epi16(s.low, s.high));
     return _mm512_add_epi8(_mm512_min_epu8(bytes, span_bytes), first);
   }
-  /// Steps outside the grid are counted where there are any.
+  /// Steps outside the grid are counted where there are any: most blocks cost a maximum and a test.
   ZP_ISA ZP_ALWAYS_INLINE void count(const packed_steps& s, range_events& events) const {
-    const __mmask32 low = _mm512_cmpgt_epu16_mask(s.low, span);
-    const __mmask32 high = _mm512_cmpgt_epu16_mask(s.high, span);
-    if (__builtin_expect((low | high) != 0, 0)) {
-      const auto all = static_cast<unsigned>(std::popcount(low) + std::popcount(high));
-      const auto below = static_cast<unsigned>(std::popcount(_mm512_movepi16_mask(s.low)) +
-                                               std::popcount(_mm512_movepi16_mask(s.high)));
-      events.low += below, events.high += all - below;
-    }
+    const __mmask32 some = _mm512_cmpgt_epu16_mask(_mm512_max_epu16(s.low, s.high), span);
+    if (__builtin_expect(some != 0, 0)) count_outside(s, events);
+  }
+  ZP_ISA ZP_ALWAYS_INLINE void count_outside(const packed_steps& s, range_events& events) const {
+    const auto population = [](__mmask32 m) { return static_cast<unsigned>(std::popcount(m)); };
+    const unsigned all = population(_mm512_cmpgt_epu16_mask(s.low, span)) +
+                         population(_mm512_cmpgt_epu16_mask(s.high, span));
+    const unsigned below =
+        population(_mm512_movepi16_mask(s.low)) + population(_mm512_movepi16_mask(s.high));
+    events.low += below, events.high += all - below;
   }
 };
 
-template <bool Count>
+template <bool Count, bool Fetch>
 ZP_ISA inline void quantize_divided(const quantize_job& j) {
   const fast_divider by(j);
   const float* x = j.x;
@@ -244,6 +244,9 @@ ZP_ISA inline void quantize_divided(const quantize_job& j) {
     for (; x != end; x += 64, to += 64) {
       packed_steps s;
       const auto load = [x](std::size_t k) ZP_ISA { return _mm512_loadu_ps(x + 16 * k); };
+      if constexpr (Fetch) {
+        for (std::size_t k = 0; k < 256; k += 64) fetch_behind_row(x, k);
+      }
       if (!by.divide(load, s)) break;
       if constexpr (Count) by.count(s, events);
       _mm512_storeu_si512(to, by.codes(s));
@@ -268,7 +271,10 @@ ZP_ISA inline void quantize_divided(const quantize_job& j) {
 }
 
 inline void quantize(const quantize_job& j) {
-  if (j.divide) return j.events != nullptr ? quantize_divided<true>(j) : quantize_divided<false>(j);
+  constexpr void (*divided[2][2])(const quantize_job&) = {
+      {quantize_divided<false, false>, quantize_divided<false, true>},
+      {quantize_divided<true, false>, quantize_divided<true, true>}};
+  if (j.divide) return divided[j.events != nullptr][j.from_memory](j);
   constexpr void (*of[2][2])(const quantize_job&) = {
       {quantize_multiplied<false, false>, quantize_multiplied<false, true>},
       {quantize_multiplied<true, false>, quantize_multiplied<true, true>}};

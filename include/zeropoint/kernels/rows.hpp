@@ -12,6 +12,7 @@
 #include <zeropoint/base/cpu.hpp>
 #include <zeropoint/kernels/activation.hpp>
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -25,26 +26,28 @@ namespace kernels {
 struct range_events {
   std::uint64_t low = 0, high = 0, nan = 0, infinite = 0;
 };
+constexpr void add(const range_events& from, range_events& to) noexcept {
+  to.low += from.low, to.high += from.high, to.nan += from.nan, to.infinite += from.infinite;
+}
 
-// Division without dividing: x * (inverse * 2^B) + offset, one fma, converted to an integer v, is so
-// near to 2^B times the correctly rounded quotient q that v shifted right by B is q rounded, unless the
-// low B bits of v say that q may be near a tie. The block of such an element is divided.
+// Division without dividing: x * (inverse * 2^16) + offset, one fma, converted to an integer v, is so
+// near to 2^16 times the correctly rounded quotient q that the high word of v is q rounded, unless the
+// low word says that q may be near a tie. The block of such an element is divided.
 //
-//   B = 14 (AVX2)     v is within 1.25 of its exact value while |q| <= 256: a quarter each for the
-//                     rounding of the inverse, of q and of the fma, a half for the conversion. One
-//                     element in 4096 of random data is near a tie. Conversions that overflow
-//                     (|q| >= 2^17, infinities, NaN) give -2^31, which saturates to -32768 in 16 bits:
-//                     divided as well.
-//   B = 16 (AVX-512)  within 3: 1 each for the inverse, q and the fma (or a quarter for the fma and a
-//                     half for the conversion: above 2^23 a float is an integer). One element in 8192.
-//                     An overflow (|q| >= 2^15) has the low bits of a tie.
+// While |q| <= 256, v is within 3 of its exact value: 1 each for the rounding of the inverse, of q and
+// of the fma (or a quarter for the fma and a half for the conversion: above 2^23 a float is an integer).
+// One element of random data in 8192 is near a tie. Conversions that overflow (|q| >= 2^15, infinities,
+// NaN) give -2^31, which has the low word of a tie.
 struct fast_division {
-  int bits = 0;               ///< B
-  float half = 0;             ///< 2^(B - 1), and the middle of what counts as near a tie
-  std::int32_t near_tie = 0;  ///< none of these bits set: near a tie
+  static constexpr float one = 0x1p16f,
+                         half = 0x1p15f + 4;        ///< the middle of what is near a tie is 0
+  static constexpr std::int32_t near_tie = 0xfff8;  ///< none of these bits set: near a tie
 };
-inline constexpr fast_division in_14_bits{14, 0x1p13f + 2, 0x3ffc},
-    in_16_bits{16, 0x1p15f + 4, 0xfff8};
+
+/// Asks for a line of values that a loop over rows in memory reads three or so short rows later.
+ZP_ALWAYS_INLINE void fetch_behind_row(const float* x, std::size_t bytes) {
+  __builtin_prefetch(reinterpret_cast<const char*>(x) + 9216 + bytes, 0, 2);
+}
 
 /// The largest finite float as an integer: |x| above it is infinite or NaN.
 inline constexpr std::int32_t largest_finite = 0x7f7fffff;
@@ -61,12 +64,17 @@ struct quantize_job {
   bool is_signed = true;
   void* codes = nullptr;           ///< int8 or uint8 [n]
   range_events* events = nullptr;  ///< added to when not null
+  bool from_memory = false;        ///< so are the rows behind: worth asking for them early
 
-  /// What a fast division multiplies by: inverse * 2^bits. Infinity, which makes every value take the
+  /// What a fast division multiplies by: inverse * 2^16. Infinity, which makes every value take the
   /// true division, where the inverse is denormal.
-  [[nodiscard]] constexpr float fast_factor(const fast_division& d) const noexcept {
+  [[nodiscard]] constexpr float fast_factor() const noexcept {
     return inverse < std::numeric_limits<float>::min() ? std::numeric_limits<float>::infinity()
-                                                       : inverse * static_cast<float>(1 << d.bits);
+                                                       : inverse * fast_division::one;
+  }
+  /// What it adds: half a step, and the steps below zero, so that the low end of the grid is 0.
+  [[nodiscard]] constexpr float fast_offset() const noexcept {
+    return fast_division::half - fast_division::one * static_cast<float>(low);
   }
 };
 
@@ -77,9 +85,10 @@ struct damage_sums {
   float max[8] = {};
   range_events events;
   std::uint64_t underflow = 0;
+  std::uint8_t levels[32] = {};  ///< bit c % 8 of byte c / 8: the code c, as a byte, occurred
 };
 
-/// Adds the damage of codes[i] to x[i], i < n: error = float(x - scale * (code - zero_point)).
+/// Adds the damage of codes[i] to x[i], i < n < 2^32: error = float(x - scale * (code - zero_point)).
 struct damage_job {
   const float* x = nullptr;
   std::size_t n = 0;
@@ -92,15 +101,14 @@ struct damage_job {
   damage_sums* sums = nullptr;
 };
 
-/// x[i] = scale * float(codes[i] - zero_point).
-struct dequantize_job {
-  const void* codes = nullptr;
-  bool is_signed = true;
-  std::size_t n = 0;
-  float scale = 1;
-  std::int32_t zero_point = 0;
-  float* x = nullptr;
-};
+/// Adds the codes of which a bit is set to the levels of s.
+ZP_NOINLINE inline void insert_levels(const std::uint8_t* codes, std::uint64_t which,
+                                      damage_sums& s) noexcept {
+  for (; which != 0; which &= which - 1) {
+    const std::uint8_t code = codes[std::countr_zero(which)];
+    s.levels[code / 8] = static_cast<std::uint8_t>(s.levels[code / 8] | 1u << code % 8);
+  }
+}
 
 /// Smallest and largest finite value; {+inf, -inf} when there is none.
 struct float_range {
@@ -110,6 +118,24 @@ struct float_range {
     constexpr float most = std::numeric_limits<float>::max();
     return min > max || (min >= -most && max <= most);
   }
+};
+
+/// Values of which a damage_job's division need not be asked: [min, max] lies inside the grid by more
+/// than x / scale and x * inverse can be wrong, 2^-20 of its ends (an inverse may be denormal).
+[[nodiscard]] constexpr float_range surely_kept(const damage_job& j) noexcept {
+  constexpr float within = 1 - 0x1p-20f, most = std::numeric_limits<float>::max();
+  const float low = j.low_edge * j.scale * within, high = j.high_edge * j.scale * within;
+  return {low < -most ? -most : low, high > most ? most : high};
+}
+
+/// x[i] = scale * float(codes[i] - zero_point).
+struct dequantize_job {
+  const void* codes = nullptr;
+  bool is_signed = true;
+  std::size_t n = 0;
+  float scale = 1;
+  std::int32_t zero_point = 0;
+  float* x = nullptr;
 };
 
 /// The row loops of one instruction set.

@@ -1,8 +1,10 @@
-// Row loops for AVX2 with FMA: 32 floats a step. Contract and method: rows.hpp.
+// Row loops for AVX2 with FMA: 32 floats a step. Contract and method: rows.hpp; quantization:
+// quantize_avx2.hpp.
 #pragma once
 
 #include <zeropoint/base/platform.hpp>
 #include <zeropoint/kernels/damage_avx2.hpp>
+#include <zeropoint/kernels/quantize_avx2.hpp>
 #include <zeropoint/kernels/rows.hpp>
 
 #if ZP_X86
@@ -15,19 +17,6 @@
 
 namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::rows_avx2 {
-
-/// Eight floats from the first n <= 8 of x, zeros behind them.
-ZP_ISA ZP_ALWAYS_INLINE __m256 first_floats(const float* x, std::size_t n) {
-  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_maskload_ps(x, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane));
-}
-ZP_ISA ZP_ALWAYS_INLINE __m256i magnitude(__m256 x) {
-  return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
-}
-/// All ones in lanes of finite values, by their magnitude.
-ZP_ISA ZP_ALWAYS_INLINE __m256i finite(__m256i magnitude) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(largest_finite + 1), magnitude);
-}
 
 ZP_ISA ZP_ALWAYS_INLINE std::int32_t largest_lane(__m256i v) {
   alignas(32) std::int32_t lanes[8];
@@ -98,134 +87,6 @@ ZP_ISA inline float_range min_max_numbers(const float* x, std::size_t n, bool on
 ZP_ISA inline float_range min_max(const float* x, std::size_t n) {
   const float_range r = min_max_numbers(x, n, false);
   return r.is_of_finite_values() ? r : min_max_numbers(x, n, true);
-}
-
-/// 32 int16 steps, in the order that vpackssdw leaves them.
-struct packed_steps {
-  __m256i low, high;
-};
-
-struct constants {
-  __m256 factor, scale, inverse, low, high;
-  __m256i zero_point, least, most;
-
-  ZP_ISA ZP_ALWAYS_INLINE explicit constants(const quantize_job& j)
-      : factor(_mm256_set1_ps(j.divide ? j.fast_factor(in_14_bits) : j.inverse)),
-        scale(_mm256_set1_ps(j.scale)),
-        inverse(_mm256_set1_ps(j.inverse)),
-        low(_mm256_set1_ps(static_cast<float>(j.low))),
-        high(_mm256_set1_ps(static_cast<float>(j.high))),
-        zero_point(_mm256_set1_epi16(static_cast<short>(j.zero_point))),
-        least(_mm256_set1_epi16(static_cast<short>(j.low))),
-        most(_mm256_set1_epi16(static_cast<short>(j.high))) {}
-};
-
-ZP_ISA ZP_ALWAYS_INLINE unsigned lanes_of(__m256 mask) {
-  return static_cast<unsigned>(std::popcount(static_cast<unsigned>(_mm256_movemask_ps(mask))));
-}
-
-/// 32 steps as the definition has them; adds to `events`.
-template <bool Divide, bool Count>
-ZP_ISA ZP_NOINLINE packed_steps exact_steps(const float* x, const constants& c,
-                                            range_events* events) {
-  __m256i steps[4];
-  for (std::size_t v = 0; v < 4; ++v) {
-    const __m256 value = _mm256_loadu_ps(x + 8 * v);
-    const __m256 t = Divide ? _mm256_div_ps(value, c.scale) : _mm256_mul_ps(value, c.inverse);
-    if constexpr (Count) {
-      const __m256 is_finite = _mm256_castsi256_ps(finite(magnitude(value)));
-      const __m256 nan = _mm256_cmp_ps(value, value, _CMP_UNORD_Q);
-      const __m256 rounded = _mm256_round_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-      events->nan += lanes_of(nan);
-      events->infinite += 8 - lanes_of(_mm256_or_ps(nan, is_finite));
-      events->low += lanes_of(_mm256_and_ps(is_finite, _mm256_cmp_ps(rounded, c.low, _CMP_LT_OQ)));
-      events->high +=
-          lanes_of(_mm256_and_ps(is_finite, _mm256_cmp_ps(rounded, c.high, _CMP_GT_OQ)));
-    }
-    const __m256 number = _mm256_and_ps(t, _mm256_cmp_ps(t, t, _CMP_ORD_Q));
-    steps[v] = _mm256_cvtps_epi32(_mm256_min_ps(_mm256_max_ps(number, c.low), c.high));
-  }
-  return {_mm256_packs_epi32(steps[0], steps[1]), _mm256_packs_epi32(steps[2], steps[3])};
-}
-
-/// 32 steps without a division; false where exact_steps has to be asked (rows.hpp).
-template <bool Divide>
-ZP_ISA ZP_ALWAYS_INLINE bool fast_steps(const float* x, const constants& c, packed_steps& out) {
-  __m256i v[4], fraction = _mm256_set1_epi32(in_14_bits.near_tie);
-  for (std::size_t k = 0; k < 4; ++k) {
-    const __m256 value = _mm256_loadu_ps(x + 8 * k);
-    if constexpr (Divide) {
-      v[k] = _mm256_cvtps_epi32(_mm256_fmadd_ps(value, c.factor, _mm256_set1_ps(in_14_bits.half)));
-      fraction = _mm256_min_epi32(fraction,
-                                  _mm256_and_si256(v[k], _mm256_set1_epi32(in_14_bits.near_tie)));
-      v[k] = _mm256_srai_epi32(v[k], in_14_bits.bits);
-    } else {
-      v[k] = _mm256_cvtps_epi32(_mm256_mul_ps(value, c.factor));
-    }
-  }
-  out = {_mm256_packs_epi32(v[0], v[1]), _mm256_packs_epi32(v[2], v[3])};
-  const __m256i overflow = _mm256_set1_epi16(-32768);
-  const __m256i odd = _mm256_or_si256(_mm256_or_si256(_mm256_cmpeq_epi16(out.low, overflow),
-                                                      _mm256_cmpeq_epi16(out.high, overflow)),
-                                      _mm256_cmpeq_epi32(fraction, _mm256_setzero_si256()));
-  return _mm256_testz_si256(odd, odd) != 0;
-}
-
-ZP_ISA ZP_ALWAYS_INLINE unsigned words_of(__m256i a, __m256i b) {
-  const __m256i bytes = _mm256_packs_epi16(a, b);
-  return static_cast<unsigned>(std::popcount(static_cast<unsigned>(_mm256_movemask_epi8(bytes))));
-}
-
-template <bool Count>
-ZP_ISA ZP_ALWAYS_INLINE void clamp(packed_steps& s, const constants& c, range_events* events) {
-  if constexpr (Count) {
-    events->low +=
-        words_of(_mm256_cmpgt_epi16(c.least, s.low), _mm256_cmpgt_epi16(c.least, s.high));
-    events->high += words_of(_mm256_cmpgt_epi16(s.low, c.most), _mm256_cmpgt_epi16(s.high, c.most));
-  }
-  s.low = _mm256_min_epi16(_mm256_max_epi16(s.low, c.least), c.most);
-  s.high = _mm256_min_epi16(_mm256_max_epi16(s.high, c.least), c.most);
-}
-
-/// The codes of 32 values.
-template <bool Divide, bool Count>
-ZP_ISA ZP_ALWAYS_INLINE void quantize_block(const float* x, const constants& c, bool is_signed,
-                                            range_events* events, std::uint8_t* to) {
-  packed_steps s;
-  if (fast_steps<Divide>(x, c, s)) {
-    clamp<Count>(s, c, events);
-  } else {
-    s = exact_steps<Divide, Count>(x, c, events);
-  }
-  const __m256i low = _mm256_add_epi16(s.low, c.zero_point);
-  const __m256i high = _mm256_add_epi16(s.high, c.zero_point);
-  const __m256i bytes = is_signed ? _mm256_packs_epi16(low, high) : _mm256_packus_epi16(low, high);
-  _mm256_storeu_si256(
-      reinterpret_cast<__m256i*>(to),
-      _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
-}
-
-template <bool Divide, bool Count>
-ZP_ISA inline void quantize_row(const quantize_job& j) {
-  const constants c(j);
-  auto* to = static_cast<std::uint8_t*>(j.codes);
-  std::size_t i = 0;
-  for (; i + 32 <= j.n; i += 32) {
-    quantize_block<Divide, Count>(j.x + i, c, j.is_signed, j.events, to + i);
-  }
-  if (i == j.n) return;
-  float tail[32] = {};
-  std::uint8_t codes[32];
-  std::memcpy(tail, j.x + i, (j.n - i) * sizeof(float));
-  quantize_block<Divide, Count>(tail, c, j.is_signed, j.events, codes);
-  std::memcpy(to + i, codes, j.n - i);
-}
-
-inline void quantize(const quantize_job& j) {
-  constexpr void (*of[2][2])(const quantize_job&) = {
-      {quantize_row<false, false>, quantize_row<false, true>},
-      {quantize_row<true, false>, quantize_row<true, true>}};
-  of[j.divide][j.events != nullptr](j);
 }
 
 /// The eight codes in the low half of q as values.

@@ -175,7 +175,7 @@ inline constexpr bool has_loops =
 
 template <class T, class Rounding>
 ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                                    const quantizer<Rounding>& q, T* codes,
+                                    const quantizer<Rounding>& q, T* codes, bool from_memory,
                                     kernels::range_events* events = nullptr) noexcept {
   const params& p = q.parameters();
   fast.quantize({.x = x,
@@ -188,32 +188,33 @@ ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float*
                  .zero_point = p.zero_point,
                  .is_signed = std::is_signed_v<T>,
                  .codes = codes,
-                 .events = events});
+                 .events = events,
+                 .from_memory = from_memory});
 }
 template <class T, class Rounding>
 ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                                    const quantizer<Rounding>& q, T* codes,
+                                    const quantizer<Rounding>& q, T* codes, bool from_memory,
                                     no_accumulator&) noexcept {
-  quantize_with(fast, x, n, q, codes);
+  quantize_with(fast, x, n, q, codes, from_memory);
 }
 template <class T, class Rounding, counts_rows<Rounding> Accumulator>
 ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                                    const quantizer<Rounding>& q, T* codes,
+                                    const quantizer<Rounding>& q, T* codes, bool from_memory,
                                     Accumulator& into) noexcept {
   kernels::range_events events;
-  quantize_with(fast, x, n, q, codes, &events);
+  quantize_with(fast, x, n, q, codes, from_memory, &events);
   into.add({n, events.low, events.high, events.nan, events.infinite}, {x, n}, q);
 }
 /// In pieces that are still in the first-level cache when their damage is added up.
 template <class T, class Rounding>
 ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                                    const quantizer<Rounding>& q, T* codes,
+                                    const quantizer<Rounding>& q, T* codes, bool,
                                     statistics_accumulator& into) noexcept {
   const params& p = q.parameters();
   constexpr std::size_t piece = 2048;
   for (std::size_t i = 0; i < n; i += piece) {
     const std::size_t count = std::min(piece, n - i);
-    quantize_with(fast, x + i, count, q, codes + i);
+    quantize_with(fast, x + i, count, q, codes + i, false);
     fast.damage({.x = x + i,
                  .n = count,
                  .codes = codes + i,
@@ -224,8 +225,7 @@ ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float*
                  .zero_point = p.zero_point,
                  .low_edge = q.low_edge(),
                  .high_edge = q.high_edge(),
-                 .sums = &into.sums()});
-    into.add(codes + i, count);
+                 .sums = &into.sums_of(count)});
   }
 }
 
@@ -250,9 +250,10 @@ void quantize_row_baseline(const float* x, std::size_t n, const quantizer<Roundi
 /// scale to leave the core.
 template <class Arch = xsimd::default_arch, class T, class Rounding, class Accumulator>
 ZP_ALWAYS_INLINE void quantize_row(const float* x, std::size_t n, const quantizer<Rounding>& q,
-                                   T* codes, Accumulator& into) noexcept {
+                                   T* codes, Accumulator& into, bool from_memory = false) noexcept {
   if constexpr (has_loops<T, Rounding, Accumulator>) {
-    if (const auto* fast = kernels::rows()) return quantize_with(*fast, x, n, q, codes, into);
+    if (const auto* fast = kernels::rows())
+      return quantize_with(*fast, x, n, q, codes, from_memory, into);
   }
   quantize_row_baseline<Arch>(x, n, q, codes, into);
 }

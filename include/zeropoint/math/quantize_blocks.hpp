@@ -42,22 +42,58 @@ void in_pieces(std::size_t n, std::size_t piece, const Executor& ex, F&& f) {
   });
 }
 
-/// Blocks within rows: block.rows == 1.
+/// Walks the blocks of whole rows, one after another.
+class row_block_cursor {
+ public:
+  row_block_cursor(std::size_t row, std::size_t cols, std::size_t size)
+      : row_(row), cols_(cols), size_(size) {}
+  template <class T>
+  [[nodiscard]] std::span<T> in(matrix_view<T> m) const {
+    return m.row(row_).subspan(column_, std::min(size_, cols_ - column_));
+  }
+  void advance() {
+    column_ += size_;
+    if (column_ >= cols_) ++row_, column_ = 0;
+  }
+
+ private:
+  std::size_t row_, column_ = 0, cols_, size_;
+};
+
+/// Blocks within rows: block.rows == 1. Range, params and codes of a block depend on each other through
+/// a horizontal maximum and two divisions, over 100 cycles, and a core looks no further ahead than a row
+/// of 768. So the range of a block, the params of the one before and the codes of the one before that
+/// are found together (Zen 5, rows of 768 in cache: 1.3 times as fast), unless the first-level cache
+/// would not hold three.
 template <bool Fit, class Accumulator, class Rounding, class T, class Executor, class Result>
 void quantize_row_blocks(matrix_view<const float> x, const params_view& table, matrix_view<T> codes,
                          std::span<Result> results, const Executor& ex) {
-  const std::size_t across = ceil_div(x.cols(), table.block.cols), size = table.block.cols;
+  const std::size_t size = std::min(table.block.cols, x.cols()), across = ceil_div(x.cols(), size);
+  const bool from_memory = x.rows() * x.cols() * sizeof(float) > last_level_cache();
+  const std::size_t lag = Fit && size <= 2048 && !from_memory ? 1 : 0;
   in_pieces(x.rows(), rows_per_task(x.cols()), ex, [&](std::size_t first, std::size_t count) {
-    for (std::size_t i = first; i < first + count; ++i) {
-      for (std::size_t g = 0; g < across; ++g) {
-        const std::size_t j = g * size, n = std::min(size, x.cols() - j), b = i * across + g;
-        const auto run = x.row(i).subspan(j, n);
-        if constexpr (Fit) table.set(b, fit(finite_range(run, table.kind.kind), table.kind));
-        Accumulator damage;
-        elementwise::quantize_row(run.data(), n, quantizer<Rounding>(table[b]),
-                                  codes.row(i).data() + j, damage);
-        if (!results.empty()) results[b] = damage.result();
+    row_block_cursor ahead(first, x.cols(), size), at = ahead;
+    const std::size_t begin = first * across, end = begin + count * across;
+    value_range ranges[2];
+    for (std::size_t b = begin; b < end + 2 * lag; ++b) {
+      if constexpr (Fit) {
+        if (b < end) {
+          ranges[b % 2] = finite_range(ahead.in(x), table.kind.kind);
+          ahead.advance();
+        }
+        const std::size_t fitted = b - lag;
+        if (b >= begin + lag && fitted < end) {
+          table.set(fitted, fit(ranges[fitted % 2], table.kind));
+        }
       }
+      if (b < begin + 2 * lag) continue;
+      const std::size_t done = b - 2 * lag;
+      const auto values = at.in(x);
+      Accumulator damage;
+      elementwise::quantize_row(values.data(), values.size(), quantizer<Rounding>(table[done]),
+                                at.in(codes).data(), damage, from_memory);
+      at.advance();
+      if (!results.empty()) results[done] = damage.result();
     }
   });
 }
@@ -133,19 +169,22 @@ void quantize_column_blocks(matrix_view<const float> x, const params_view& table
 template <class Accumulator, class Rounding, class T, class Executor, class Result>
 void quantize_rows(matrix_view<const float> x, const quantizer<Rounding>& q, matrix_view<T> codes,
                    std::span<Result> results, const Executor& ex) {
-  scratch_array<Result, 4> of_row(results.empty() ? 0 : x.rows());
   // Counts add up to the same in any pieces: rows without gaps are one run.
   const bool one_run = !std::is_same_v<Accumulator, statistics_accumulator> &&
                        x.stride() == x.cols() && codes.stride() == x.cols();
-  in_pieces(x.rows(), rows_per_task(x.cols()), ex, [&](std::size_t first, std::size_t count) {
-    const std::size_t step = one_run ? count : 1;
+  const bool from_memory = x.rows() * x.cols() * sizeof(float) > last_level_cache();
+  const std::size_t piece = rows_per_task(x.cols()), step = one_run ? piece : 1;
+  scratch_array<Result, 4> of_run(results.empty() ? 0 : ceil_div(x.rows(), step));
+  in_pieces(x.rows(), piece, ex, [&](std::size_t first, std::size_t count) {
     for (std::size_t i = first; i < first + count; i += step) {
+      const std::size_t rows = std::min(step, first + count - i);
       Accumulator damage;
-      elementwise::quantize_row(x.row(i).data(), step * x.cols(), q, codes.row(i).data(), damage);
-      if (!of_row.empty()) of_row.span()[i] = damage.result();
+      elementwise::quantize_row(x.row(i).data(), rows * x.cols(), q, codes.row(i).data(), damage,
+                                from_memory);
+      if (!of_run.empty()) of_run.span()[i / step] = damage.result();
     }
   });
-  for (const Result& part : of_row.span()) results[0].merge(part);
+  for (const Result& part : of_run.span()) results[0].merge(part);
 }
 
 /// The range of a whole matrix; the executor sees at most 64 tasks.

@@ -10,49 +10,14 @@
 #pragma once
 
 #include <zeropoint/kernels/rows.hpp>
+#include <zeropoint/math/level_set.hpp>
 #include <zeropoint/math/rounding.hpp>
 
 #include <array>
-#include <bit>
 #include <cmath>
-#include <cstring>
 #include <span>
 
 namespace zeropoint::inline ZP_BASELINE {
-
-/// A set of 8-bit codes; signed ones count by their two's complement byte.
-class level_set {
- public:
-  constexpr void insert(std::int32_t code) noexcept {
-    const auto byte = static_cast<std::uint8_t>(code);
-    words_[byte / 64] |= std::uint64_t{1} << (byte % 64);
-  }
-  /// Inserts every code whose flag is 1; the others are 0.
-  void insert_flags(const std::array<std::uint8_t, 256>& flags) noexcept {
-    for (std::size_t i = 0; i < flags.size(); i += 8) {
-      std::uint64_t eight = 0;
-      std::memcpy(&eight, flags.data() + i, 8);
-      // The product gathers bit 0 of byte j at bit 56 + j.
-      words_[i / 64] |= (eight * 0x0102040810204080u >> 56) << (i % 64);
-    }
-  }
-  [[nodiscard]] constexpr bool contains(std::int32_t code) const noexcept {
-    const auto byte = static_cast<std::uint8_t>(code);
-    return (words_[byte / 64] >> (byte % 64) & 1u) != 0;
-  }
-  [[nodiscard]] constexpr std::size_t size() const noexcept {
-    std::size_t n = 0;
-    for (std::uint64_t word : words_) n += static_cast<std::size_t>(std::popcount(word));
-    return n;
-  }
-  constexpr void merge(const level_set& other) noexcept {
-    for (std::size_t i = 0; i < words_.size(); ++i) words_[i] |= other.words_[i];
-  }
-  friend constexpr bool operator==(const level_set&, const level_set&) = default;
-
- private:
-  std::array<std::uint64_t, 4> words_{};
-};
 
 /// The damage of one quantization. Values that are not finite are counted and otherwise left out:
 /// they enter no energy and are not `clipped`.
@@ -188,7 +153,8 @@ class statistics_accumulator {
   template <class T, class Rounding>
   void add(const float* x, const float* steps, const T* codes, std::size_t n, bool clean,
            const quantizer<Rounding>& q) noexcept {
-    add(codes, n);
+    count_ += n;
+    for (std::size_t i = 0; i < n; ++i) seen_[static_cast<std::uint8_t>(codes[i])] = 1;
     if (clean) {
       add_clean(x, steps, q.parameters().scale);
     } else {
@@ -196,13 +162,11 @@ class statistics_accumulator {
     }
   }
 
-  /// n values more, whose damage somebody added to sums().
-  template <class T>
-  void add(const T* codes, std::size_t n) noexcept {
+  /// Sums to add the damage and the codes of n values more to.
+  [[nodiscard]] kernels::damage_sums& sums_of(std::size_t n) noexcept {
     count_ += n;
-    for (std::size_t i = 0; i < n; ++i) seen_[static_cast<std::uint8_t>(codes[i])] = 1;
+    return sums_;
   }
-  [[nodiscard]] kernels::damage_sums& sums() noexcept { return sums_; }
 
   /// The statistics of the run so far.
   [[nodiscard]] quantization_statistics result() const noexcept {
@@ -218,6 +182,7 @@ class statistics_accumulator {
     s.clipping_error = sum(sums_.clipping);
     for (float e : sums_.max) s.max_error = s.max_error < e ? e : s.max_error;
     s.levels.insert_flags(seen_);
+    s.levels.insert_bits(sums_.levels);
     return s;
   }
 
