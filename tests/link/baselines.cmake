@@ -90,7 +90,6 @@ endfunction()
 function(token_of out)
   run(text -P ${ARGN})
   string(STRIP "${text}" text)
-  string(REGEX REPLACE "^.*\n" "" text "${text}")
   set(${out} "${text}" PARENT_SCOPE)
 endfunction()
 

@@ -1,3 +1,3 @@
-// Preprocessed, not compiled, by baselines.cmake: its last line is the token.
+// Preprocessed, not compiled, by baselines.cmake.
 #include <zeropoint/base/baseline.hpp>
 ZP_BASELINE

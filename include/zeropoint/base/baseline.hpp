@@ -152,15 +152,3 @@
 #else
 #define ZP_BASELINE ZP_JOIN_(base_generic, ZP_BASELINE_TAG)
 #endif
-
-#define ZP_STRINGIFY_(x) #x
-#define ZP_STRINGIFY(x) ZP_STRINGIFY_(x)
-
-namespace zeropoint::inline ZP_BASELINE {
-
-/// The instruction set this translation unit was compiled for, e.g. "base_sse2": printed by every
-/// benchmark, because a target attribute adds to the command line and does not replace it. For people:
-/// its wording may change.
-inline constexpr const char* baseline_name = ZP_STRINGIFY(ZP_BASELINE);
-
-}  // namespace zeropoint::inline ZP_BASELINE

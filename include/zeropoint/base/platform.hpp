@@ -78,3 +78,15 @@ operations). Build without it, or define ZP_ALLOW_FAST_MATH and give up that pro
       _Pragma("GCC diagnostic ignored \"-Wmaybe-uninitialized\"")
 #define ZP_END_UNDEFINED_OPERANDS _Pragma("GCC diagnostic pop")
 #endif
+
+#define ZP_STRINGIFY_(x) #x
+#define ZP_STRINGIFY(x) ZP_STRINGIFY_(x)
+
+namespace zeropoint::inline ZP_BASELINE {
+
+/// The instruction set this translation unit was compiled for, e.g. "base_sse2": printed by every
+/// benchmark, because a target attribute adds to the command line and does not replace it. For people:
+/// its wording may change.
+inline constexpr const char* baseline_name = ZP_STRINGIFY(ZP_BASELINE);
+
+}  // namespace zeropoint::inline ZP_BASELINE
