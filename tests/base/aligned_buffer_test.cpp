@@ -1,8 +1,18 @@
 #include <zeropoint/base/aligned_buffer.hpp>
 
 #include <algorithm>
+#include <new>
 
+#include "support/memory.hpp"
 #include "support/test.hpp"
+
+#if defined(__linux__)
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#endif
 
 namespace zp = zeropoint;
 
@@ -51,3 +61,45 @@ TEST_CASE("a large aligned_buffer starts on a huge page") {
   STATIC_REQUIRE(huge_pages_within(page + page / 2) == 1);
   STATIC_REQUIRE(huge_pages_within(page + page / 4 * 3) == 2);
 }
+
+#if defined(__linux__)
+namespace {
+
+/// What is left in a child whose address space may grow by `growth` bytes: 1 when a buffer of `size`
+/// bytes is there, zeroed and writable, 2 when there is bad_alloc.
+int allocate_within(std::size_t size, std::size_t growth) {
+  const pid_t child = fork();
+  if (child == 0) {
+    std::size_t pages = 0;
+    std::ifstream("/proc/self/statm") >> pages;
+    rlimit limit{};
+    getrlimit(RLIMIT_AS, &limit);
+    limit.rlim_cur = pages * static_cast<std::size_t>(sysconf(_SC_PAGESIZE)) + growth;
+    if (pages == 0 || setrlimit(RLIMIT_AS, &limit) != 0) _exit(3);
+    try {
+      for (int round = 0; round < 3; ++round) {  // what is freed is there again
+        zp::aligned_buffer<char> a(size);
+        if (reinterpret_cast<std::uintptr_t>(a.data()) % 64 != 0) _exit(4);
+        if (std::count(a.begin(), a.end(), 0) != static_cast<std::ptrdiff_t>(size)) _exit(5);
+        std::fill(a.begin(), a.end(), char{7});
+      }
+      _exit(1);
+    } catch (const std::bad_alloc&) {
+      _exit(2);
+    }
+  }
+  int status = 0;
+  if (child < 0 || waitpid(child, &status, 0) != child || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status);
+}
+
+}  // namespace
+
+TEST_CASE("a large aligned_buffer does without huge pages where address space is short") {
+  if (test::allocator_keeps_memory) return;  // sanitizers need address space themselves
+  constexpr std::size_t page = std::size_t{1} << 21, size = 8 * page;
+  CHECK(allocate_within(size, size + 2 * page) == 1);
+  CHECK(allocate_within(size, size + page / 2) == 1);  // no room to look for a beginning
+  CHECK(allocate_within(size, size / 2) == 2);
+}
+#endif

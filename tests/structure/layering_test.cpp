@@ -106,10 +106,13 @@ std::vector<std::string> forbidden(const header& h) {
   return wrong;
 }
 
-/// True for a header that declares something, and is not only a list of includes.
+/// True for a header that declares something, and is not only includes and macros.
 bool declares(const header& h) {
-  return std::any_of(h.lines.begin(), h.lines.end(), [](const std::string& line) {
-    return !line.empty() && line[0] != '#' && line.rfind("//", 0) != 0;
+  bool continued = false;
+  return std::any_of(h.lines.begin(), h.lines.end(), [&](const std::string& line) {
+    const bool directive = continued || line[0] == '#';
+    continued = directive && !line.empty() && line.back() == '\\';
+    return !line.empty() && !directive && line.rfind("//", 0) != 0;
   });
 }
 
@@ -150,6 +153,9 @@ TEST_CASE("the checks below see what they should") {
   REQUIRE(forbidden(math) ==
           std::vector<std::string>{"Eigen/Core", "params.hpp", "xsimd/xsimd.hpp", "iostream"});
   REQUIRE(first_code(math) == "#pragma once");
+  REQUIRE_FALSE(declares(math));
+  REQUIRE_FALSE(declares(parse("zeropoint/base/b.hpp", "#define A(x) \\\n  (x) \\\n  + 1\n")));
+  REQUIRE(declares(parse("zeropoint/base/b.hpp", "#define A(x) \\\n  (x)\nint a;\n")));
   REQUIRE(upward(parse("zeropoint/base/b.hpp", "#include <zeropoint/math/params.hpp>\n")).size() ==
           1);
   REQUIRE(upward(parse("zeropoint/gemm/c.hpp", "#include <zeropoint/nn/linear.hpp>\n")).size() ==

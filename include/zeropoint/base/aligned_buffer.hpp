@@ -56,22 +56,34 @@ struct memory {
   bool mapped = false;
 };
 
-/// `bytes` bytes, 64-byte aligned, or from where huge pages fit at the beginning of one.
+#if ZP_MAPS_MEMORY
+[[nodiscard]] inline std::byte* map_zeroed(std::size_t bytes) noexcept {
+  void* const got =
+      ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return got == MAP_FAILED ? nullptr : static_cast<std::byte*>(got);
+}
+#endif
+
+/// `bytes` bytes, 64-byte aligned, or from where huge pages fit at the beginning of one. To find such
+/// a beginning takes 2 MB more of address space for a moment; where there is a limit on it (RLIMIT_AS)
+/// and only the bytes themselves are left, they come without, and last from what the heap still has.
 [[nodiscard]] inline memory allocate_zeroed(std::size_t bytes) {
 #if ZP_MAPS_MEMORY
   if (const std::size_t whole = huge_pages_within(bytes) * huge_page; whole != 0) {
     const std::size_t size = mapped_size(bytes);
-    void* const got = ::mmap(nullptr, size + huge_page, PROT_READ | PROT_WRITE,
-                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (got == MAP_FAILED) throw std::bad_alloc();
-    auto* const first = static_cast<std::byte*>(got);
-    const std::size_t in_front =
-        (huge_page - reinterpret_cast<std::uintptr_t>(first) % huge_page) % huge_page;
-    std::byte* const data = first + in_front;
-    if (in_front != 0) ::munmap(first, in_front);
-    if (in_front != huge_page) ::munmap(data + size, huge_page - in_front);
-    static_cast<void>(::madvise(data, whole, MADV_HUGEPAGE));  // a wish: may fail
-    return {data, true};
+    if (std::byte* const first = map_zeroed(size + huge_page); first != nullptr) {
+      const std::size_t in_front =
+          (huge_page - reinterpret_cast<std::uintptr_t>(first) % huge_page) % huge_page;
+      std::byte* const data = first + in_front;
+      if (in_front != 0) ::munmap(first, in_front);
+      if (in_front != huge_page) ::munmap(data + size, huge_page - in_front);
+      static_cast<void>(::madvise(data, whole, MADV_HUGEPAGE));  // a wish: may fail
+      return {data, true};
+    }
+    if (std::byte* const data = map_zeroed(size); data != nullptr) {
+      static_cast<void>(::madvise(data, size, MADV_HUGEPAGE));  // for those that lie within
+      return {data, true};
+    }
   }
 #endif
   return {std::memset(::operator new (bytes, std::align_val_t{64}), 0, bytes), false};

@@ -1,9 +1,13 @@
-// The only file with compiler and architecture ladders. Everything else uses the macros below.
+// With baseline.hpp the only file with compiler and architecture ladders. Everything else uses the
+// macros below.
 //
-// ZP_BASELINE is a namespace token derived from the instruction set of the command line. The whole
-// library lives in `namespace zeropoint::inline ZP_BASELINE`, so that two translation units built
-// with different -march never share an inline function (docs/dispatch.md, "one definition").
+// ZP_BASELINE (baseline.hpp) names the instruction set of the command line. The whole library lives in
+// `namespace zeropoint::inline ZP_BASELINE`: translation units whose -march lets the compiler choose
+// different instructions share no function and no type of ours, those built alike share both
+// (docs/dispatch.md, "one definition", also for what this does not promise).
 #pragma once
+
+#include <zeropoint/base/baseline.hpp>
 
 #include <bit>
 #include <cstddef>
@@ -75,42 +79,14 @@ operations). Build without it, or define ZP_ALLOW_FAST_MATH and give up that pro
 #define ZP_END_UNDEFINED_OPERANDS _Pragma("GCC diagnostic pop")
 #endif
 
-// The instruction set of the command line as one token.
-#if ZP_X86
-#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
-#define ZP_BASELINE base_avx512
-#elif defined(__AVX512F__)
-#define ZP_BASELINE base_avx512f
-#elif defined(__AVX2__) && defined(__FMA__)
-#define ZP_BASELINE base_avx2_fma
-#elif defined(__AVX2__)
-#define ZP_BASELINE base_avx2
-#elif defined(__AVX__)
-#define ZP_BASELINE base_avx
-#elif defined(__SSE4_1__)
-#define ZP_BASELINE base_sse4
-#else
-#define ZP_BASELINE base_sse2
-#endif
-#elif ZP_AARCH64
-#if defined(__ARM_FEATURE_MATMUL_INT8)
-#define ZP_BASELINE base_neon_i8mm
-#elif defined(__ARM_FEATURE_DOTPROD)
-#define ZP_BASELINE base_neon_dot
-#else
-#define ZP_BASELINE base_neon
-#endif
-#else
-#define ZP_BASELINE base_generic
-#endif
-
 #define ZP_STRINGIFY_(x) #x
 #define ZP_STRINGIFY(x) ZP_STRINGIFY_(x)
 
 namespace zeropoint::inline ZP_BASELINE {
 
 /// The instruction set this translation unit was compiled for, e.g. "base_sse2": printed by every
-/// benchmark, because a target attribute adds to the command line and does not replace it.
+/// benchmark, because a target attribute adds to the command line and does not replace it. For people:
+/// its wording may change.
 inline constexpr const char* baseline_name = ZP_STRINGIFY(ZP_BASELINE);
 
 }  // namespace zeropoint::inline ZP_BASELINE

@@ -1,0 +1,3 @@
+// Preprocessed, not compiled, by baselines.cmake.
+#include <zeropoint/base/baseline.hpp>
+ZP_BASELINE
