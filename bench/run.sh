@@ -6,7 +6,7 @@
 #
 # Builds zp-regimes (Release) and runs it. Other libraries join where they are found: from Debian
 # oneDNN, OpenBLAS, gemmlowp and XNNPACK, installed as root or with sudo; a newer oneDNN from the Python
-# registry, installed into build/onednn (its product of f32 with s8 needs version 3.4, which you would
+# registry, installed into build/onednn (its product of f32 with s8 needs version 3.10, which you would
 # install there yourself); and AOCL-DLP, FBGEMM, ruy and ggml where you built and
 # installed them, with CMAKE_PREFIX_PATH in the environment naming the places, colons between:
 #
