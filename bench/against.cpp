@@ -10,7 +10,6 @@ namespace {
 /// partial sum, and those are below 4 standard deviations of the whole, 73^2 sqrt(k).
 void require_same(const peer& other, peer_product& theirs, std::size_t k,
                   const zp::matrix_view<std::int32_t>& c) {
-  theirs.run();
   const double depth = static_cast<double>(k);
   const float multiplier = requantization_multiplier(k);
   const zp::params int8{1, 0, -128, 127};
@@ -19,12 +18,8 @@ void require_same(const peer& other, peer_product& theirs, std::size_t k,
     for (std::size_t j = 0; j < c.cols(); ++j) {
       const double exact =
           other.mode == "s8s8s8" ? zp::requantize(c(i, j), multiplier, int8) : c(i, j);
-      const double got = theirs.at(i, j);
-      const bool same = other.mode == "f32" ? std::fabs(got - exact) <= near : got == exact;
-      if (same) continue;
-      std::cerr << "zp-regimes: " << other.name << ' ' << other.mode << " gives " << got << " at ("
-                << i << ", " << j << "), expected " << exact << '\n';
-      std::exit(1);
+      const bool floats = other.mode == "f32" || other.mode == "f32s8";
+      expect_near(other, i, j, theirs.at(i, j), exact, floats ? near : 0);
     }
   }
 }
@@ -36,18 +31,40 @@ bool has_peers(const std::string& mode) {
                      [&](const peer& one) { return one.mode == mode; });
 }
 
-opponents::opponents(race& r, const peer_problem& problem,
-                     const zp::matrix_view<std::int32_t>& sums, const our_entries& ours)
+void expect_near(const peer& from, std::size_t i, std::size_t j, double got, double expected,
+                 double within) {
+  if (std::fabs(got - expected) <= within) return;
+  std::cerr << "zp-regimes: " << from.name << ' ' << from.mode << " gives " << got << " at (" << i
+            << ", " << j << "), expected " << expected;
+  if (within > 0) std::cerr << " to " << within;
+  std::cerr << '\n';
+  std::exit(1);
+}
+
+opponents::opponents(race& r, const peer_problem& problem, const check& require_same,
+                     const our_entries& ours)
     : race_(r), problem_(problem), ours_(ours) {
   for (const peer& other : peers()) {
     if (ours.count(other.mode) == 0) continue;
-    auto product = other.make(problem);
-    require_same(other, *product, problem.k, sums);
+    peer_problem theirs = problem;
+    if (other.mode == "f32" && problem.copies > 1) {
+      theirs.copies = cold_copies(sizeof(float) * problem.k * problem.n);
+    }
+    auto product = other.make(theirs);
+    product->run();
+    require_same(other, *product);
     all_.push_back({other, std::move(product)});
     r.enter(
-        all_.back().entry(), [run = all_.back().product.get()] { run->run(); }, problem.copies);
+        all_.back().entry(), [run = all_.back().product.get()] { run->run(); }, theirs.copies);
   }
 }
+
+opponents::opponents(race& r, const peer_problem& problem,
+                     const zp::matrix_view<std::int32_t>& sums, const our_entries& ours)
+    : opponents(
+          r, problem,
+          [&](const peer& from, peer_product& done) { require_same(from, done, problem.k, sums); },
+          ours) {}
 
 std::vector<peer_ratio> opponents::results(const std::string& shape, findings& found) const {
   std::vector<peer_ratio> all;
@@ -57,7 +74,7 @@ std::vector<peer_ratio> opponents::results(const std::string& shape, findings& f
     found.peers.push_back({{"shape", shape},
                            {"m", problem_.m},
                            {"k", problem_.k},
-                           {"n", problem_.n},
+                           {"n", problem_.n},  // 0: nothing is multiplied
                            {"mode", one.from.mode},
                            {"peer", one.from.name},
                            {"ratio", ratio}});

@@ -27,11 +27,20 @@ struct peer_target {
   double floor = 0, goal = 0;
 };
 
+/// Ends the program, naming the element, unless the two are at most `within` apart.
+void expect_near(const peer& from, std::size_t i, std::size_t j, double got, double expected,
+                 double within);
+
 /// The peers in one race, on one problem.
 class opponents {
  public:
-  /// Makes and enters them. Ends the program where one does not compute `sums`, the exact a * w^T, as
-  /// its mode says.
+  /// Ends the program where a peer has not computed what its mode says.
+  using check = std::function<void(const peer& from, peer_product& done)>;
+
+  /// Makes and enters them. Cold weights of f32 are fewer copies: as many bytes in all as ours.
+  opponents(race& r, const peer_problem& problem, const check& require_same,
+            const our_entries& ours);
+  /// Of products: `sums` are the exact a * w^T.
   opponents(race& r, const peer_problem& problem, const zp::matrix_view<std::int32_t>& sums,
             const our_entries& ours);
   /// After the race: what each did; also a row for each into `found`.

@@ -97,19 +97,21 @@ void write_markdown(const std::string& path, const findings& found, bool quick) 
 ## Beside other libraries
 
 How many times as fast we are. Results were compared first, integers bit for bit; the mode is what both
-compute: s8 or u8 times s8 to 32-bit sums, s8 to codes of int8, f32 against our int8 with floats out,
-or, floats in and out with the activations quantized on the way, weights in blocks of 32 (q8_0, q4_0)
-against our dynamic int8 layer and our int4 layer. Beside libraries in f32 stands the fraction of the
-f32 FMA peak that they reach.
+compute: s8 or u8 times s8 to 32-bit sums, s8 to codes of int8, f32 against our int8 with floats out;
+floats in and out with the activations quantized on the way, weights in blocks of 32 (q8_0, q4_0)
+against our dynamic int8 layer and our int4 layer, or, where the shape says f32 activations, f32, f32s8
+and q4_0 against our layers that keep their activations in f32; quantize, f32 to s8 with a known scale,
+and quantize_q8_0, with a scale for each 32 against ours for each row. Beside libraries in f32 stands
+the fraction of the f32 FMA peak that they reach.
 
 | peer | mode | shape | M | K | N | ratio | of FMA peak |
 |---|---|---|---|---|---|---|---|
 )";
   for (const auto& p : found.peers) {
     out << "| " << p["peer"].get<std::string>() << " | " << p["mode"].get<std::string>() << " | "
-        << p["shape"].get<std::string>() << " | " << p["m"] << " | " << p["k"] << " | " << p["n"]
-        << " | " << std::fixed << std::setprecision(2) << p["ratio"].get<double>() << " | "
-        << of_peak_text(p) << " |\n";
+        << p["shape"].get<std::string>() << " | " << p["m"] << " | " << p["k"] << " | "
+        << (p["n"] == 0 ? "" : p["n"].dump()) << " | " << std::fixed << std::setprecision(2)
+        << p["ratio"].get<double>() << " | " << of_peak_text(p) << " |\n";
   }
   for (const std::string& one : missing_peers()) out << "\nSkipped: " << one << ".\n";
   if (!out.flush()) throw std::runtime_error("cannot write " + path);

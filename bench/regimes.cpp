@@ -43,6 +43,7 @@ int main(int argc, char** argv) try {
   layers(o, limit, found);
   blocks(o, found);
   row_loops(o, found);
+  rows_against(o, found);
 
   std::cout << machine() << "\n\n";
   write_table(std::cout, found);

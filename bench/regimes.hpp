@@ -17,9 +17,12 @@ void int8_cold(const settings& o, limits& limit, findings& found);
 void int4(const settings& o, limits& limit, findings& found);
 /// Layers with floats in and out, and two threads.
 void layers(const settings& o, limits& limit, findings& found);
-/// Such layers beside libraries that have products of f32 with weights in blocks of 32.
+/// Such layers beside libraries that have products of f32 with weights of 8 or 4 bits; those that keep
+/// their activations in f32 also beside products of f32.
 void blocks(const settings& o, findings& found);
 /// Quantization and dequantization of rows, their ranges and statistics, in and out of cache.
 void row_loops(const settings& o, findings& found);
+/// Quantization of rows beside other libraries, in and out of cache.
+void rows_against(const settings& o, findings& found);
 
 }  // namespace bench

@@ -1,8 +1,11 @@
-// Layers with floats in and out beside libraries that quantize the activations of each call as we do,
-// with weights in blocks of 32: 8 bits against our int8 layer, 4 bits against our int4 layer.
+// Layers with floats in and out beside other libraries. Those that quantize the activations of each
+// call beside libraries that do, with weights in blocks of 32: 8 bits against our int8 layer, 4 bits
+// against our int4 layer. Those that keep them in f32 beside products of f32, of f32 with int8, and
+// with such blocks of 4 bits.
 #include <zeropoint/nn/int4_linear.hpp>
 #include <zeropoint/nn/linear.hpp>
 
+#include <algorithm>
 #include <random>
 
 #include "against.hpp"
@@ -24,15 +27,22 @@ std::vector<std::int8_t> codes(std::size_t n, int top) {
   return all;
 }
 
-template <class Layer>
-std::vector<peer_ratio> race_layer(const settings& o, findings& found, const std::string& mode,
-                                   const shape& s, std::size_t m, bool cold) {
-  constexpr bool four = std::is_same_v<Layer, zp::int4_linear>;
-  const auto a = codes(m * s.k, 127), w = codes(s.n * s.k, four ? 7 : 127);
+/// A kind of layer, and the modes that it is compared with.
+struct kind {
+  std::string name;
+  int top;  ///< of its codes
+  std::vector<std::string> modes;
+  std::string shape = "";  ///< added to the shapes of its races
+};
+
+/// make(weights) is the layer.
+template <class Make>
+std::vector<peer_ratio> race_layer(const settings& o, findings& found, const kind& of,
+                                   const shape& s, std::size_t m, bool cold, Make&& make) {
+  const auto a = codes(m * s.k, 127), w = codes(s.n * s.k, of.top);
   const std::vector<float> x(a.begin(), a.end()), weights(w.begin(), w.end());
-  const zp::linear_weight floats{{weights.data(), s.n, s.k}};
-  const std::size_t bytes = four ? s.n * s.k * 9 / 16 : s.n * s.k;
-  const std::vector<Layer> layers(cold ? cold_copies(bytes) : 1, Layer(floats));
+  const auto first = make(zp::linear_weight{{weights.data(), s.n, s.k}});
+  const std::vector layers(cold ? cold_copies(first.weight_bytes()) : 1, first);
   zp::aligned_buffer<float> y(m * s.n);
   zp::aligned_buffer<std::int32_t> sums(m * s.n);
   const zp::matrix_view<std::int32_t> c(sums.data(), m, s.n);
@@ -46,37 +56,57 @@ std::vector<peer_ratio> race_layer(const settings& o, findings& found, const std
         layers[next++ % layers.size()]({x.data(), m, s.k}, {y.data(), m, s.n});
       },
       layers.size());
-  const opponents others(r, {m, s.k, s.n, layers.size(), a.data(), w.data()}, c, {{mode, "layer"}});
+  our_entries ours;
+  for (const std::string& mode : of.modes) ours[mode] = "layer";
+  const opponents others(r, {m, s.k, s.n, layers.size(), a.data(), w.data()}, c, ours);
   r.run();
   if (!std::equal(sums.span().begin(), sums.span().end(), y.span().begin())) {
-    throw std::runtime_error("our own layer of " + mode + " is not exact");
+    throw std::runtime_error("our own " + of.name + " is not exact");
   }
-  return others.results(s.name + (cold ? ", cold" : ""), found);
+  return others.results(s.name + (cold ? ", cold" : "") + of.shape, found);
 }
 
-template <class Layer>
-void race_layers(const settings& o, findings& found, const std::string& mode,
-                 const std::string& name, const peer_target& one_row,
-                 const peer_target& many_rows) {
-  if (!has_peers(mode)) return;
-  contests one, many;
+/// The races of one row with weights from memory, and of many rows.
+template <class Make>
+void race_layers(const settings& o, findings& found, const kind& of,
+                 const std::vector<std::size_t>& rows, contests& one, contests& many, Make&& make) {
+  if (std::none_of(of.modes.begin(), of.modes.end(), &has_peers)) return;
   for (const shape& s : {shape{"qkv", 768, 2304}, shape{"q", 2048, 2048}}) {
-    one.take(race_layer<Layer>(o, found, mode, s, 1, true));
-    for (const std::size_t m : {8u, 32u, 128u}) {
-      many.take(race_layer<Layer>(o, found, mode, s, m, false));
-    }
+    one.take(race_layer(o, found, of, s, 1, true, make));
+    for (const std::size_t m : rows) many.take(race_layer(o, found, of, s, m, false, make));
   }
-  one.add_to(found, name + ", M = 1 from memory", mode, {one_row});
-  many.add_to(found, name + ", M >= 8", mode, {many_rows});
+}
+
+/// Layers that quantize their activations, as those peers do.
+template <class Layer>
+void race_quantizing(const settings& o, findings& found, const kind& of, const peer_target& one_row,
+                     const peer_target& many_rows) {
+  contests one, many;
+  race_layers(o, found, of, {8, 32, 128}, one, many,
+              [](const zp::linear_weight& w) { return Layer(w); });
+  one.add_to(found, of.name + ", M = 1 from memory", of.modes[0], {one_row});
+  many.add_to(found, of.name + ", M >= 8", of.modes[0], {many_rows});
 }
 
 }  // namespace
 
 void blocks(const settings& o, findings& found) {
-  race_layers<zp::dynamic_linear>(o, found, "q8_0", "dynamic W8A8 layer", {"ggml", 1.3, 1.3},
-                                  {"ggml", 7, 7});
-  race_layers<zp::int4_linear>(o, found, "q4_0", "int4 layer", {"ggml", 1.3, 1.5},
-                               {"ggml", 2.3, 2.6});
+  race_quantizing<zp::dynamic_linear>(o, found, {"dynamic W8A8 layer", 127, {"q8_0"}},
+                                      {"ggml", 1.3, 1.3}, {"ggml", 7, 7});
+  race_quantizing<zp::int4_linear>(o, found, {"int4 layer", 7, {"q4_0"}}, {"ggml", 1.3, 1.5},
+                                   {"ggml", 2.3, 2.6});
+  const std::string shape = ", f32 activations", regime = shape + ", M = 1 from memory";
+  contests w8, w4, none;
+  race_layers(o, found, {"W8 layer", 127, {"f32s8", "f32"}, shape}, {}, w8, none,
+              [](const zp::linear_weight& w) { return zp::weight_only_linear(w); });
+  w8.add_to(found, "W8 layer" + regime, "f32s8", {{"oneDNN", 3, 4}});
+  w8.add_to(found, "W8 layer" + regime, "f32", {{"", 3, 3}});
+  race_layers(o, found, {"W4 g32 layer", 7, {"q4_0"}, shape}, {}, w4, none,
+              [](const zp::linear_weight& w) {
+                return zp::weight_only_linear(zp::quantized_weight::with_half_scales(
+                    w, zp::per_group{32}, zp::symmetric.with_bits(4)));
+              });
+  w4.add_to(found, "W4 g32 layer" + regime, "q4_0", {{"ggml", 1.0, 1.15}});
 }
 
 }  // namespace bench

@@ -36,8 +36,9 @@ outcome race_int8(const settings& o, limits& limit, findings& found, const shape
   limit.enter_read(r, to_f32.bytes(), cold);
   our_entries ours = {{"s8s8s32", "s32"}, {"s8s8s8", "s8"}};
   // A product that lives by reading reads four times the bytes in f32: beyond the caches while ours are
-  // within, that is another regime.
-  if (!cold && (m >= 32 || 4 * s.k * s.n <= zp::last_level_cache())) ours["f32"] = "f32";
+  // within, that is another regime. From memory, a row is what lives by reading in both.
+  const bool same_regime = cold ? m == 1 : m >= 32 || 4 * s.k * s.n <= zp::last_level_cache();
+  if (same_regime) ours["f32"] = "f32";
   if (has_peers("u8s8s32")) {
     from_u8 = std::make_unique<product>(m, s, kernel, output::u8_s32, cold);
     r.enter(
@@ -170,6 +171,7 @@ void int8_cold(const settings& o, limits& limit, findings& found) {
                            targets);
   };
   against(1, {{"oneDNN", 1.2, 1.2}, {"AOCL-DLP", 1.0, 1.0}});
+  by_m[1].against.add_to(found, "int8, M = 1 from memory", "f32", {{"", 3.7, 3.7}});
   against(4, {{"AOCL-DLP", 1.0, 1.0}});
   against(8, {{"oneDNN", 1.45, 1.45}, {"AOCL-DLP", 1.3, 1.3}});
   against(16, {{"AOCL-DLP", 1.3, 1.3}});

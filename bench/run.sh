@@ -6,13 +6,14 @@
 #
 # Builds zp-regimes (Release) and runs it. Other libraries join where they are found: from Debian
 # oneDNN, OpenBLAS, gemmlowp and XNNPACK, installed as root or with sudo; a newer oneDNN from the Python
-# registry, installed into build/onednn; and AOCL-DLP, FBGEMM, ruy and ggml where you built and
+# registry, installed into build/onednn (its product of f32 with s8 needs version 3.10, which you would
+# install there yourself); and AOCL-DLP, FBGEMM, ruy and ggml where you built and
 # installed them, with CMAKE_PREFIX_PATH in the environment naming the places, colons between:
 #
 #   CMAKE_PREFIX_PATH=$HOME/aocl-dlp:$HOME/ggml bench/run.sh --quick
 #
 # (FBGEMM as a shared library, ruy with position-independent code.) Each is raced on one thread and
-# what is missing is named. --quick takes under three minutes.
+# what is missing is named. --quick takes under three minutes, all shapes and rounds under twenty.
 # --builds instead compares the library compiled by GCC and Clang, portable and with -march=native, in
 # one process (zp-builds); that takes under three minutes once the four are compiled.
 set -euo pipefail

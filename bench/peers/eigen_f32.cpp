@@ -15,7 +15,14 @@ class eigen_product final : public peer_product {
       : a_(widened(p.a, p.m, p.k)), w_(p.copies, widened(p.w, p.n, p.k)) {
     c_.resize(a_.rows(), w_[0].rows());
   }
-  void run() override { c_.noalias() = a_ * w_[next_++ % w_.size()].transpose(); }
+  void run() override {
+    const matrix& w = w_[next_++ % w_.size()];
+    if (a_.rows() == 1) {  // another algorithm, chosen by type
+      c_.row(0).transpose().noalias() = w * a_.row(0).transpose();
+    } else {
+      c_.noalias() = a_ * w.transpose();
+    }
+  }
   double at(std::size_t i, std::size_t j) const override {
     return static_cast<double>(c_(static_cast<Eigen::Index>(i), static_cast<Eigen::Index>(j)));
   }

@@ -2,7 +2,8 @@
 
 A ratio is the median over rounds of the ratio within the round; in a round every competitor's number is the median
 of --repeats. Loading, conversion and the start of Python are not timed. Decode: passes of one token behind a prompt
-of --prompt tokens; prefill: --prefill tokens up to the logits behind the last. `generate.sh` calls this.
+of --prompt tokens; prefill: --prefill tokens up to the logits behind the last. At the end `zp-lab bench` says what
+limits ours. `generate.sh` calls this.
 """
 import argparse, json, os, platform, re, statistics, subprocess, sys
 from engines import ENGINES
@@ -123,12 +124,25 @@ def race(o, threads):
     return all_of_them, {name: r for name, r in rounds.items() if len(r) == o.rounds}
 
 
+def limits(o, threads):
+    """What limits our schemes, from one process of zp-lab: its `details` by scheme, and why there are none."""
+    print(f"{counted(threads, 'thread')}: what limits us", file=sys.stderr)
+    path = os.path.join(o.work, "limits.json")
+    done = subprocess.run([o.zp_lab, "bench", "--model", o.model, "--schemes", ",".join(o.schemes), "--runs", str(o.rounds),
+                           "--threads", str(threads), "--json", path], capture_output=True, text=True)
+    if done.returncode != 0:
+        return {}, (done.stderr.splitlines() or [f"ended with {done.returncode}"])[0]
+    with open(path) as file:
+        return {row["scheme"]: row["details"] for row in json.load(file)}, None
+
+
 class Result:
     """The rates of one number of threads."""
 
     def __init__(self, o, threads):
         self.threads, self.schemes, self.rounds_wanted = threads, o.schemes, o.rounds
         self.competitors, self.rounds = race(o, threads)
+        self.limits, self.unlimited = limits(o, threads)
 
     def rate(self, name, what):
         return statistics.median(r[what] for r in self.rounds[name])
@@ -181,6 +195,8 @@ class Result:
                            head=competitor.head, agreeing=self.agreeing(name), rounds=self.rounds_wanted)
                 for what in ("decode", "prefill"):
                     row["ours_over_it_" + what] = {s: self.ratio(s, name, what) for s in self.schemes}
+            if name in self.limits:
+                row["limits"] = self.limits[name]
             yield row
 
 
@@ -191,6 +207,38 @@ def counted(n, what):
 def table(head, rows):
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     return lines + ["| " + " | ".join(row) + " |" for row in rows] + [""]
+
+
+def limit_tables(result):
+    """Shares of the time, in percent; those of a prefill add up to 100."""
+    if not result.limits:
+        return [f"What limits us: not measured, {result.unlimited}.", ""]
+
+    def percent(share):
+        return "-" if share is None else f"{100 * share:.0f}"
+
+    tokens, prefill, decode = 0, [], []
+    for scheme in result.schemes:
+        d = result.limits[scheme]
+        tokens, stages, token = d["prefill_longest_tokens"], d["prefill_stages"], d["decode_stages"]
+        rest = {"activation functions": stages["activation"], "norms, sums, head": stages["others"] + stages["head"]}
+        for stage, share, where in (("attention", "attention_peak_share", "attention beyond its products"),
+                                    ("linears", "peak_share", "linear layers beyond their products")):
+            rest = {where: None if d[share] is None else stages[stage] - d[share], **rest}
+        known = {where: share for where, share in rest.items() if share is not None}
+        rate = d["peak_operations_per_second"]
+        prefill.append([scheme, "-" if rate is None else f"{rate / 1e9:.0f}", percent(d["peak_share"]),
+                        percent(d["attention_peak_share"]), *map(percent, rest.values()), max(known, key=known.get)])
+        decode.append([scheme, f"{d['read_bytes_per_second'] / 1e9:.1f}", percent(d["read_share"]), percent(token["linears"]),
+                       percent(token["head"]), percent(token["attention"]), percent(token["activation"] + token["others"])])
+    lines = [f"What limits us in a prefill of {tokens}, % of its time: the products of linear layers and head, and of attention, at the",
+             "peak of their multiply-adds in the same process (GOPS: that of the linear layers), and what takes the rest. Linear",
+             "layers beyond their products: quantization, packing, scales, memory; attention beyond its: softmax, packing.", ""]
+    lines += table(["", "peak, GOPS", "linear layers at peak", "attention at peak", "linear layers beyond", "attention beyond",
+                    "activation functions", "norms, sums, head", "most of the rest"], prefill)
+    lines += ["What limits us in decode, % of a token's time: reading its weights as fast as these threads read that many bytes in",
+              "the same process, and where the time went.", ""]
+    return lines + table(["", "read, GB/s", "reading", "linear layers", "head", "attention", "rest"], decode)
 
 
 def section(result, o):
@@ -212,7 +260,7 @@ def section(result, o):
                    [[name, f"{goal:.1f}", "-" if ratio is None else f"{ratio:.2f}",
                      "not measured" if ratio is None else "met" if ratio >= goal else "not met"]
                     for name, goal, ratio in result.goals()])
-    return lines
+    return lines + limit_tables(result)
 
 
 def processor():

@@ -1,6 +1,6 @@
 // ggml's product of f32 activations with weights in blocks of 32, Q8_0 and Q4_0: it quantizes the
-// activations to Q8_0 in every call. The weights lie in the first of its buffer types that takes them,
-// as llama.cpp chooses: repacked where there are kernels for it.
+// activations to Q8_0 in every call, which is raced alone, too. The weights lie in the first of its
+// buffer types that takes them, as llama.cpp chooses: repacked where there are kernels for it.
 #include <ggml-backend.h>
 #include <ggml-cpu.h>
 #include <ggml.h>
@@ -121,6 +121,28 @@ class ggml_product final : public peer_product {
   std::size_t next_ = 0, last_ = 0;
 };
 
+/// Row by row, as the product does with its activations.
+class ggml_rows final : public peer_product {
+ public:
+  explicit ggml_rows(const peer_problem& p)
+      : p_(p), blocks_(p.m * p.k / block, q8_0(std::array<std::int8_t, block>{}.data())) {}
+  void run() override {
+    const std::size_t row = p_.k / block;
+    for (std::size_t i = 0; i < p_.m; ++i) {
+      quantize_(p_.x + i * p_.k, blocks_.data() + i * row, static_cast<std::int64_t>(p_.k));
+    }
+  }
+  double at(std::size_t i, std::size_t j) const override {
+    const q8_0& one_block = blocks_[(i * p_.k + j) / block];
+    return static_cast<double>(ggml_fp16_to_fp32(one_block.scale)) * one_block.codes[j % block];
+  }
+
+ private:
+  peer_problem p_;
+  std::vector<q8_0> blocks_;
+  ggml_from_float_t quantize_ = ggml_get_type_traits_cpu(GGML_TYPE_Q8_0)->from_float;
+};
+
 }  // namespace
 }  // namespace bench
 
@@ -137,5 +159,7 @@ const char* zp_peers(std::vector<bench::peer>& list) {
                   [](const peer_problem& p) { return std::make_unique<ggml_product<q8_0>>(p); }});
   list.push_back({name, "q4_0",
                   [](const peer_problem& p) { return std::make_unique<ggml_product<q4_0>>(p); }});
+  list.push_back({name, "quantize_q8_0",
+                  [](const peer_problem& p) { return std::make_unique<ggml_rows>(p); }});
   return nullptr;
 }

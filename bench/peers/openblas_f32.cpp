@@ -17,6 +17,11 @@ class openblas_product final : public peer_product {
   void run() override {
     const auto m = static_cast<blasint>(p_.m), n = static_cast<blasint>(p_.n),
                k = static_cast<blasint>(p_.k);
+    if (m == 1) {  // to which sgemm does not come by itself
+      cblas_sgemv(CblasRowMajor, CblasNoTrans, n, k, 1.0f, w_[next_++ % w_.size()].data(), k,
+                  a_.data(), 1, 0.0f, c_.data(), 1);
+      return;
+    }
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, m, n, k, 1.0f, a_.data(), k,
                 w_[next_++ % w_.size()].data(), k, 0.0f, c_.data(), n);
   }

@@ -1,5 +1,6 @@
-// Other people's matrix products, to be timed beside ours in one process. An adapter is one file that
-// becomes a module with one function, zp_peers; what could not be built is named by missing_peers().
+// Other people's matrix products and quantization, to be timed beside ours in one process. An adapter
+// is one file that becomes a module with one function, zp_peers; what could not be built is named by
+// missing_peers().
 #pragma once
 
 #include <cmath>
@@ -13,14 +14,16 @@
 namespace bench {
 
 /// c [m, n] = a [m, k] * w [n, k]^T; with several copies of the weights run() takes them in turn, so
-/// that they come from memory. a and w outlive what is made from them.
+/// that they come from memory. Or, without weights, x [m, k] to be quantized. What is pointed to
+/// outlives what is made from it.
 struct peer_problem {
   std::size_t m = 0, k = 0, n = 0, copies = 1;
   const std::int8_t* a = nullptr;
   const std::int8_t* w = nullptr;
+  const float* x = nullptr;
 };
 
-/// One product, prepared: weights packed, buffers there, one thread.
+/// One product or quantization, prepared: weights packed, buffers there, one thread.
 class peer_product {
  public:
   virtual ~peer_product() = default;
@@ -35,6 +38,9 @@ struct peer {
   /// "s8s8s8", the exact ones requantized; "f32", the same numbers as floats; "q8_0" and "q4_0", floats
   /// in and out, the activations quantized in the call, the weights of 8 or 4 bits in blocks of 32.
   /// These two are exact where each block of the codes holds its largest code: every scale is 1.
+  /// "f32s8", floats in and out, weights of int8 by output channel with the scale 1, as "f32".
+  /// "quantize", x to int8 with the scale quantization_step, exact; "quantize_q8_0", x to int8 in
+  /// blocks of 32 with a scale each in float16: at() is the value that the code stands for.
   std::string mode;
   std::function<std::unique_ptr<peer_product>(const peer_problem&)> make;
 };
@@ -46,6 +52,9 @@ struct peer {
       std::floor(std::log2(127.0f / (4 * 73 * 73 * std::sqrt(static_cast<float>(k))))));
 }
 
+/// A power of two, so that dividing by it and multiplying by its inverse round alike.
+inline constexpr float quantization_step = 1.0f / 32;
+
 /// What could be loaded, fastest kind first.
 [[nodiscard]] const std::vector<peer>& peers();
 /// "name: how to get it", or why it does not run here, one for each that is not among them.
@@ -53,6 +62,7 @@ struct peer {
 
 }  // namespace bench
 
-/// What a module exports: adds its peers to the list, or tells why they do not run here. Null: added.
+/// What a module exports: adds its peers to the list, or tells why they, or those of some mode, do not
+/// run here. Null: all added.
 extern "C" __attribute__((visibility("default"))) const char* zp_peers(
     std::vector<bench::peer>& list);

@@ -1,8 +1,11 @@
 // zp-lab bench on small models: the table and the JSON say the same, sizes are those of the files.
 // How fast anything was is nobody's promise here.
+#include <lab/experiments/peak_speed.hpp>
 #include <lab/experiments/quantile.hpp>
 #include <lab/experiments/read_speed.hpp>
+#include <lab/experiments/schemes.hpp>
 #include <lab/experiments/speed.hpp>
+#include <lab/models/load.hpp>
 #include <lab/models/random_checkpoint.hpp>
 
 #include "lab/command.hpp"
@@ -26,9 +29,10 @@ test::outcome bench(const test::scratch& model, std::vector<std::string> more) {
   return zp_lab(all);
 }
 
-/// The words of the line that begins with this one.
-std::vector<std::string> row_of(const std::string& table, const std::string& first) {
-  std::istringstream lines(table);
+/// The words of the line that begins with this one, behind the text `after`.
+std::vector<std::string> row_of(const std::string& table, const std::string& first,
+                                const std::string& after = "") {
+  std::istringstream lines(table.substr(std::min(table.find(after), table.size())));
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line);
     std::vector<std::string> row{std::istream_iterator<std::string>(words), {}};
@@ -90,6 +94,45 @@ TEST_CASE("Reading takes time, whatever the number of threads") {
   }
 }
 
+TEST_CASE("The operations of a prefill, by what its products multiply") {
+  const test::scratch folder;
+  test::write_tiny_model(folder, "gpt2");
+  const lab::transformer model = lab::load_model(folder.path());
+  const auto of = [&](const char* scheme, std::size_t tokens) {
+    return lab::operations_of(model, lab::make_scheme(scheme, model, {}), tokens);
+  };
+  // Two blocks of width C = 16: 3 C^2 + C^2 + 4 C^2 + 4 C^2 weights each; a head of 257 tokens for the
+  // last one; T (T + 1) / 2 pairs of tokens, C multiply-adds each in both products, in both blocks.
+  const double layers = 2.0 * 10 * 2 * 12 * 16 * 16, head = 2.0 * 257 * 16;
+  const double attention = 2.0 * 55 * 2 * 16 * 2;
+  for (const char* scheme : {"fp32", "w8", "w4-g8"}) {
+    CHECK(of(scheme, 10).layers.floats == layers + head);
+    CHECK(of(scheme, 10).layers.integers == 0);
+  }
+  CHECK(of("w8a8-dynamic-token-kv8", 10).layers.integers == layers);
+  CHECK(of("w8a8-dynamic-token-kv8", 10).layers.floats == head);
+  CHECK(of("w8a8-dynamic-token-head8", 10).layers.floats == head);
+  CHECK(of("w8a8-dynamic-token-head4", 10).layers.integers == layers + head);
+  CHECK(of("w8a8-outlier", 10).layers.integers == layers);
+  CHECK(of("w8a8-dynamic-token-kv8", 10).attention.floats == attention);
+  CHECK(of("w8a8-dynamic-token-attn8", 10).attention.integers == attention);
+  CHECK(of("w8a8-dynamic-token-attn8", 10).attention.floats == 0);
+  CHECK(of("fp32", 1).layers.floats == layers / 10 + head);
+}
+
+TEST_CASE("Peaks: what is not wanted is not measured, and takes no time") {
+  const lab::peak_rates none = lab::measure_peaks({}, 1);
+  CHECK(none.seconds({}) == 0);
+  const lab::peak_rates both = lab::measure_peaks({1, 1}, 2);
+  for (const double rate : {both.integers, both.floats}) {
+    CHECK((std::isnan(rate) || (rate > 1e8 && std::isfinite(rate))));
+  }
+  const lab::peak_rates known{2e9, 1e9};
+  CHECK(known.seconds({4e9, 3e9}) == 5);
+  CHECK(std::isnan(lab::peak_rates{std::nan(""), 1e9}.seconds({1, 1})));
+  CHECK(lab::peak_rates{std::nan(""), 1e9}.seconds({0, 1e9}) == 1);
+}
+
 TEST_CASE("bench: table and JSON say the same of every scheme") {
   const std::string family = GENERATE("gpt2", "opt", "llama");
   const test::scratch model, files;
@@ -141,6 +184,34 @@ TEST_CASE("bench: table and JSON say the same of every scheme") {
                              reference ? std::nan("") : d["delta_se"].get<double>(),
                              100 * d["read_share"].get<double>()};
     for (std::size_t c = 0; c < std::size(values); ++c) {
+      CAPTURE(c, row[c + 1], values[c]);
+      CHECK(shows(row[c + 1], values[c]));
+    }
+  }
+  for (const json& j : list) {
+    const json& d = j["details"];
+    CAPTURE(j["scheme"], d.dump());
+    std::vector<double> values = {1e-9 * d["read_bytes_per_second"].get<double>()};
+    const auto limit = [&](const char* key, double factor) {
+      values.push_back(d[key].is_null() ? std::nan("") : factor * d[key].get<double>());
+      CHECK((d[key].is_null() || values.back() > 0));
+    };
+    limit("peak_share", 100), limit("attention_peak_share", 100);
+    limit("peak_operations_per_second", 1e-9);
+    std::rotate(values.begin(), values.end() - 1, values.end());
+    for (const char* pass : {"prefill_stages", "decode_stages"}) {
+      double sum = 0;
+      for (const char* stage : {"linears", "attention", "activation", "head", "others"}) {
+        const double share = d[pass][stage].get<double>();
+        CHECK((share > 0 && share < 1));
+        sum += share;
+        values.push_back(100 * share);
+      }
+      CHECK(sum == Approx(1));  // the median of two rounds is their mean
+    }
+    const auto row = row_of(run.out, j["scheme"], "what limits it");
+    REQUIRE(row.size() == 1 + values.size());
+    for (std::size_t c = 0; c < values.size(); ++c) {
       CAPTURE(c, row[c + 1], values[c]);
       CHECK(shows(row[c + 1], values[c]));
     }

@@ -109,6 +109,9 @@ void add_bench(CLI::App& app) {
       "the model has positions.\n"
       "The loss is that of zp-lab perplexity; a model without a tokenizer has none, and is "
       "calibrated on random tokens.\n"
+      "A second table says what limits each scheme: the read bandwidth in decode, the peak of the "
+      "multiply-adds in prefill, and\n"
+      "where the time goes.\n"
       "Example: zp-lab bench --model gpt2 --schemes w8,w4-g32,w8a8-dynamic-token --threads 1");
   auto o = std::make_shared<bench_arguments>();
   command->add_option("--model", o->model, "Folder of a model, or a GGUF file")

@@ -20,7 +20,7 @@ decoder::decoder(const transformer& model, const scheme_layers& layers, std::siz
       hidden_(model_->config.embed_width),
       logits_(model_->config.vocab) {}
 
-std::span<const float> decoder::feed(std::span<const std::uint32_t> ids) {
+std::span<const float> decoder::feed(std::span<const std::uint32_t> ids, stage_times* times) {
   check_window(*model_, ids);
   if (ids.size() > past_.capacity() - past_.tokens()) {
     throw input_error("a text of " + std::to_string(past_.tokens() + ids.size()) +
@@ -30,14 +30,16 @@ std::span<const float> decoder::feed(std::span<const std::uint32_t> ids) {
   const float* last = hidden_.data();
   zeropoint::aligned_buffer<float> hidden;
   if (T == 1) {
-    extend(*model_, layers_->layers, ids, step_, past_, threads_, {hidden_.data(), 1, E});
+    extend(*model_, layers_->layers, ids, step_, past_, threads_, {hidden_.data(), 1, E}, times);
   } else {
     workspace w(model_->config, T);
     hidden = zeropoint::aligned_buffer<float>(T * E);
-    extend(*model_, layers_->layers, ids, w, past_, threads_, {hidden.data(), T, E});
+    extend(*model_, layers_->layers, ids, w, past_, threads_, {hidden.data(), T, E}, times);
     last = hidden.data() + (T - 1) * E;
   }
+  stage_clock time(times);
   apply_head_on(threads_, *model_, *layers_, {last, 1, E}, {logits_.data(), 1, V});
+  time.lap(&stage_times::head);
   return {logits_.data(), V};
 }
 
@@ -105,7 +107,7 @@ generation generate(const transformer& model, const scheme_layers& layers,
   const auto since = [](clock::time_point t) {
     return std::chrono::duration<double>(clock::now() - t).count();
   };
-  std::span<const float> logits = d.feed(prompt);
+  std::span<const float> logits = d.feed(prompt, &g.prefill_stages);
   g.prefill_seconds = since(begin);
   auto first = begin;
   while (g.ids.size() < o.new_tokens) {
@@ -120,7 +122,7 @@ generation generate(const transformer& model, const scheme_layers& layers,
     }
     g.ids.push_back(id);
     if ((hear && !hear(id)) || g.ids.size() == o.new_tokens) break;
-    logits = d.feed({&g.ids.back(), 1});
+    logits = d.feed({&g.ids.back(), 1}, &g.decode_stages);
     ++g.decoded;
   }
   if (g.decoded > 0) g.decode_seconds = since(first);

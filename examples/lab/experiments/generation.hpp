@@ -21,7 +21,9 @@ class decoder {
 
   /// The logits [V] behind the last of these tokens, which follow those of earlier calls; until the
   /// next call. Throws input_error for a token beyond the vocabulary or a text beyond the capacity.
-  [[nodiscard]] std::span<const float> feed(std::span<const std::uint32_t> ids);
+  /// Adds to `times`, when given, where the time went.
+  [[nodiscard]] std::span<const float> feed(std::span<const std::uint32_t> ids,
+                                            stage_times* times = nullptr);
 
   [[nodiscard]] const key_value_store& past() const noexcept { return past_; }
 
@@ -77,7 +79,8 @@ struct generation {
   double first_seconds = 0;            ///< up to the first new token
   double decode_seconds = 0;           ///< from there to the last
   std::size_t decoded = 0;             ///< passes of one token in decode_seconds
-  std::size_t cache_bytes = 0;         ///< at the end
+  stage_times prefill_stages, decode_stages;
+  std::size_t cache_bytes = 0;  ///< at the end
 
   [[nodiscard]] double decode_rate() const noexcept {
     return decoded == 0 ? 0 : static_cast<double>(decoded) / decode_seconds;

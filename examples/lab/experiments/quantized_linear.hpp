@@ -125,6 +125,11 @@ class quantized_linear final : public linear {
     }
     return {};
   }
+  bool multiplies_integers() const override {
+    return requires {
+      innermost(layer_).counts();
+    };
+  }
   bool demoted() const override {
     if constexpr (requires { innermost(layer_).demoted(); }) return innermost(layer_).demoted();
     return false;

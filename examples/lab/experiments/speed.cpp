@@ -16,10 +16,35 @@ namespace {
 constexpr std::size_t decoded_tokens = 64, reads = 4;
 constexpr std::uint64_t largest_read = std::uint64_t{1} << 30;  ///< far beyond any cache
 
+/// Seconds by stage as shares of all seconds; what no stage was charged with is among the others.
+stage_times shares(stage_times of, double seconds) {
+  of.others = 0;
+  double left = 1;
+  for (double stage_times::*const stage : stages) {
+    of.*stage /= seconds;
+    left -= of.*stage;
+  }
+  of.others = left;
+  return of;
+}
+
+/// The median of each.
+stage_times median_of(const std::vector<stage_times>& all) {
+  stage_times m;
+  for (double stage_times::*const stage : stages) {
+    std::vector<double> values;
+    for (const stage_times& one : all) values.push_back(one.*stage);
+    m.*stage = median(values);
+  }
+  return m;
+}
+
 /// Of one scheme, by round.
 struct timings {
   std::vector<std::vector<double>> prefill;      ///< seconds, [prefills][rounds]
   std::vector<double> decode, latencies, reads;  ///< seconds: a text, its tokens, a read
+  std::vector<peak_rates> peaks;
+  std::vector<stage_times> prefill_stages, decode_stages;  ///< shares; of the longest prefill
   std::uint64_t cache_bytes = 0;
 };
 
@@ -50,10 +75,11 @@ class race {
     timings& t = counted ? timings_[scheme] : unused;
     const scheme_layers& s = schemes_[scheme];
     for (std::size_t i = 0; i < plan_.prefills.size(); ++i) {
-      if (plan_.prefills[i] != plan_.prompt) {
-        t.prefill[i].push_back(go(s, plan_.prefills[i], 0).prefill_seconds);
-      }
+      if (plan_.prefills[i] != plan_.prompt) take_prefill(i, go(s, plan_.prefills[i], 0), t);
     }
+    const prefill_operations work = operations_of(model_, s, plan_.prefills.back());
+    operations all = work.layers;
+    t.peaks.push_back(measure_peaks(all += work.attention, threads_));
     decode(s, t);
     const std::size_t bytes = std::min<std::size_t>(read_bytes(s), memory_.size());
     // The best of several: a limit, and the first read brings into the caches what they can hold.
@@ -81,6 +107,10 @@ class race {
     r.read_bytes = read_bytes(s);
     r.read_rate = static_cast<double>(r.read_bytes) / median(t.reads);
     r.read_share = decoded * median(ratios(t.reads, t.decode));
+    r.work = operations_of(model_, s, plan_.prefills.back());
+    add_peaks(t, r);
+    r.prefill_stages = median_of(t.prefill_stages);
+    r.decode_stages = median_of(t.decode_stages);
     const std::uint64_t others = (model_.parameters() - model_.linear_parameters()) * sizeof(float);
     r.weight_bytes = others + s.memory_bytes + (s.head ? s.head_memory_bytes : 0);
     r.cache_bytes = t.cache_bytes;
@@ -105,14 +135,33 @@ class race {
       return true;
     });
     for (std::size_t i = 0; i < plan_.prefills.size(); ++i) {
-      if (plan_.prefills[i] == plan_.prompt) t.prefill[i].push_back(g.prefill_seconds);
+      if (plan_.prefills[i] == plan_.prompt) take_prefill(i, g, t);
     }
     const auto seconds = [](clock::duration d) { return std::chrono::duration<double>(d).count(); };
     for (std::size_t i = 1; i < heard.size(); ++i) {
       t.latencies.push_back(seconds(heard[i] - heard[i - 1]));
     }
     t.decode.push_back(seconds(heard.back() - heard.front()));
+    t.decode_stages.push_back(shares(g.decode_stages, t.decode.back()));
     t.cache_bytes = g.cache_bytes;
+  }
+
+  void take_prefill(std::size_t i, const generation& g, timings& t) const {
+    t.prefill[i].push_back(g.prefill_seconds);
+    if (i + 1 < plan_.prefills.size()) return;
+    t.prefill_stages.push_back(shares(g.prefill_stages, g.prefill_seconds));
+  }
+
+  static void add_peaks(const timings& t, scheme_speed& r) {
+    std::vector<double> rate, layers, attention;
+    for (const peak_rates& peak : t.peaks) {
+      rate.push_back(r.work.layers.integers > 0 ? peak.integers : peak.floats);
+      layers.push_back(peak.seconds(r.work.layers));
+      attention.push_back(peak.seconds(r.work.attention));
+    }
+    r.peak_rate = median(rate);
+    r.peak_share = median(ratios(layers, t.prefill.back()));
+    r.attention_peak_share = median(ratios(attention, t.prefill.back()));
   }
 
   static std::vector<double> ratios(const std::vector<double>& of, const std::vector<double>& to) {

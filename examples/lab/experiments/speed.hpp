@@ -3,7 +3,8 @@
 // them; a ratio is the median over rounds of the ratio within the round.
 #pragma once
 
-#include <lab/experiments/perplexity.hpp>
+#include <lab/experiments/peak_speed.hpp>
+#include <lab/models/stage_times.hpp>
 
 #include <functional>
 #include <string>
@@ -29,8 +30,15 @@ struct scheme_speed {
   /// Weights that a pass of one token reads: linear layers and head; norms and the key-value cache are
   /// not counted.
   std::uint64_t read_bytes = 0;
-  double read_rate = 0;              ///< bytes per second, over a buffer of read_bytes
-  double read_share = 0;             ///< of a token's time, if it did nothing but read, 0..1
+  double read_rate = 0;     ///< bytes per second, over a buffer of read_bytes
+  double read_share = 0;    ///< of a token's time, if it did nothing but read, 0..1
+  prefill_operations work;  ///< of the longest prefill
+  /// Of its linear layers' multiply-adds; NaN, like the shares, where peak_rates has none.
+  double peak_rate = 0;
+  double peak_share = 0;  ///< of its time, if it did nothing but `work.layers` at the peak, 0..1
+  double attention_peak_share = 0;  ///< the same of `work.attention`
+  /// Where the longest prefill and a token spend their time, medians of shares.
+  stage_times prefill_stages, decode_stages;
   std::uint64_t weight_bytes = 0;    ///< all weights as they lie in memory, by their sizes
   std::uint64_t cache_bytes = 0;     ///< keys and values at the end of the text
   std::uint64_t resident_bytes = 0;  ///< the caller's: weights as measured, and cache_bytes

@@ -69,6 +69,8 @@ class linear {
   /// channel).
   virtual void show_codes(zeropoint::matrix_view<const float> /*x*/,
                           const code_viewer& /*see*/) const {}
+  /// Whether most of its multiply-adds are of integers; else of floats, whatever its weights are kept in.
+  [[nodiscard]] virtual bool multiplies_integers() const { return false; }
   /// What quantizing this input costs; nothing counted where show_codes() shows nothing.
   [[nodiscard]] zeropoint::quantization_statistics input_statistics(
       zeropoint::matrix_view<const float> x) const {

@@ -41,7 +41,7 @@ void activate(activation a, std::span<float> x) {
 /// y = mlp(x); y may be x. apply(in, out) is the next linear layer.
 template <class Apply>
 void apply_mlp(const model_config& c, workspace& w, matrix_view<const float> x,
-               matrix_view<float> y, Apply&& apply) {
+               matrix_view<float> y, stage_clock& time, Apply&& apply) {
   const matrix_view<float> inner(w.inner.data(), x.rows(), c.ffn);
   if (c.gated) {
     const matrix_view<float> gate(w.gate.data(), x.rows(), c.ffn);
@@ -53,6 +53,7 @@ void apply_mlp(const model_config& c, workspace& w, matrix_view<const float> x,
     apply(x, inner);
     activate(c.act, {inner.data(), inner.size()});
   }
+  time.lap(&stage_times::activation);
   apply(inner, y);
 }
 
@@ -181,7 +182,9 @@ namespace {
 /// linear layer, mix(block, qkv, mixed) attention.
 template <class Apply, class Mix>
 void run(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
-         std::size_t first, workspace& w, matrix_view<float> hidden, Apply&& apply, Mix&& mix) {
+         std::size_t first, workspace& w, matrix_view<float> hidden, stage_times* times,
+         Apply&& apply, Mix&& mix) {
+  stage_clock time(times);
   const model_config& c = m.config;
   const std::size_t T = ids.size(), C = c.width, Q = c.qkv_width();
   ZP_REQUIRE(hidden.rows() == T && hidden.cols() == c.embed_width, "forward: hidden is ",
@@ -195,10 +198,12 @@ void run(const transformer& m, const linear_set& layers, std::span<const std::ui
   std::size_t next = 0;
   const auto apply_next = [&](matrix_view<const float> in, matrix_view<float> out) {
     apply(*layers[next++], in, out);
+    time.lap(&stage_times::linears);
   };
   for (std::size_t i = 0; i < m.blocks.size(); ++i) {
     const block& b = m.blocks[i];
     if (c.pre_norm) normalise(c, b.attention_norm, x, h);
+    time.lap(&stage_times::others);
     std::size_t column = 0;
     for (const dense& d : b.qkv) {
       apply_next(c.pre_norm ? h : x, {qkv.data() + column, T, d.out, Q});
@@ -207,17 +212,21 @@ void run(const transformer& m, const linear_set& layers, std::span<const std::ui
     if (c.rotary()) {
       rotate({w.rotary.data(), T, c.head_width}, {qkv.data(), T, c.q_width() + c.kv_width(), Q});
     }
+    time.lap(&stage_times::others);
     mix(i, qkv, mixed);
+    time.lap(&stage_times::attention);
     apply_next(mixed, h);
     best_float_kernels().add(T * C, h.data(), x.data());
     if (!c.pre_norm) normalise(c, b.attention_norm, x, x);
 
     if (c.pre_norm) normalise(c, b.mlp_norm, x, h);
-    apply_mlp(c, w, c.pre_norm ? h : x, h, apply_next);
+    time.lap(&stage_times::others);
+    apply_mlp(c, w, c.pre_norm ? h : x, h, time, apply_next);
     best_float_kernels().add(T * C, h.data(), x.data());
     if (!c.pre_norm) normalise(c, b.mlp_norm, x, x);
   }
   finish(m, x, h, hidden);
+  time.lap(&stage_times::others);
 }
 
 }  // namespace
@@ -226,7 +235,7 @@ void forward(const transformer& m, const linear_set& layers, std::span<const std
              workspace& w, matrix_view<float> hidden, attention_kind attention) {
   check_window(m, ids);
   run(
-      m, layers, ids, 0, w, hidden,
+      m, layers, ids, 0, w, hidden, nullptr,
       [](const linear& layer, matrix_view<const float> in, matrix_view<float> out) {
         layer.apply(in, out);
       },
@@ -236,12 +245,13 @@ void forward(const transformer& m, const linear_set& layers, std::span<const std
 }
 
 void extend(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
-            workspace& w, key_value_store& past, std::size_t threads, matrix_view<float> hidden) {
+            workspace& w, key_value_store& past, std::size_t threads, matrix_view<float> hidden,
+            stage_times* times) {
   check_window(m, ids);
   ZP_REQUIRE(past.tokens() + ids.size() <= m.config.positions, "extend: ", ids.size(),
              " tokens after ", past.tokens(), ", the model has ", m.config.positions, " positions");
   run(
-      m, layers, ids, past.tokens(), w, hidden,
+      m, layers, ids, past.tokens(), w, hidden, times,
       [&](const linear& layer, matrix_view<const float> in, matrix_view<float> out) {
         layer.apply_on(threads, in, out);
       },

@@ -15,6 +15,7 @@
 
 #include <lab/models/kv_store.hpp>
 #include <lab/models/linear.hpp>
+#include <lab/models/stage_times.hpp>
 #include <zeropoint/base/aligned_buffer.hpp>
 
 #include <optional>
@@ -76,10 +77,10 @@ void forward(const transformer& model, const linear_set& layers, std::span<const
 
 /// The next T tokens of a text whose earlier ones are in `past`, which takes them in: hidden [T, E].
 /// T + past.tokens() is at most its capacity and the model's positions. On threads, whose number
-/// changes no bit.
+/// changes no bit. Adds to `times`, when given, where the time went.
 void extend(const transformer& model, const linear_set& layers, std::span<const std::uint32_t> ids,
             workspace& w, key_value_store& past, std::size_t threads,
-            zeropoint::matrix_view<float> hidden);
+            zeropoint::matrix_view<float> hidden, stage_times* times = nullptr);
 
 /// logits [rows, V] = hidden [rows, E] * head^T, the same bits for a row whichever the others are:
 /// callers take `head_block` rows at a time to bound what V columns take.

@@ -10,7 +10,7 @@ namespace lab {
 
 namespace {
 
-constexpr double mega = 1e-6;
+constexpr double mega = 1e-6, giga = 1e-9;
 constexpr std::size_t named_prefills[] = {128, 512};
 
 std::string or_dash(double x, int width, int digits, bool sign = false) {
@@ -40,6 +40,29 @@ std::string line_of(const scheme_speed& r, const measurement* loss, int width) {
   line += or_dash(compared ? loss->delta : std::nan(""), 9, 5, true) +
           or_dash(compared ? loss->delta_se : std::nan(""), 8, 5);
   return line + fitting(100 * r.read_share, 5, 0) + "\n";
+}
+
+/// What limits each scheme. Behind the first four columns a column per stage, of prefill and of decode.
+std::string limits_of(const speed_study& s, int width) {
+  const std::string tokens = std::to_string(s.plan.prefills.back());
+  std::string text = format("\n%-*s%7s%7s%12s%28s%28s\n", width, "what limits it", "GOPS", "read",
+                            "% at peak", ("% of a prefill of " + tokens).c_str(), "% of a token");
+  text += format("%-*s%7s%7s%7s%5s", width, "scheme", "peak", "GB/s", "layers", "attn");
+  for (int i = 0; i < 2; ++i)
+    text += format("%8s%5s%5s%5s%5s", "layers", "attn", "act", "head", "rest");
+  text += "\n";
+  for (const scheme_speed& r : s.rows) {
+    text += format("%-*s", width, r.scheme.c_str());
+    text += or_dash(giga * r.peak_rate, 7, 1) + fitting(giga * r.read_rate, 7, 1);
+    text += or_dash(100 * r.peak_share, 7, 0) + or_dash(100 * r.attention_peak_share, 5, 0);
+    for (const stage_times* of : {&r.prefill_stages, &r.decode_stages}) {
+      for (double stage_times::*const stage : stages) {
+        text += fitting(100 * (of->*stage), stage == stages[0] ? 8 : 5, 0);
+      }
+    }
+    text += "\n";
+  }
+  return text;
 }
 
 /// What of the usual 128 and 512 tokens is missing, and why.
@@ -81,11 +104,32 @@ std::string notes_of(const bench_report& r) {
       "or "
       "the hand-over between threads does.",
       "  ");
+  text += wrapped(
+      "What limits it. Peak: what these threads multiply and add in registers in the same process, "
+      "two operations each, with the instruction of the linear layers' kernel, of integers or FMA "
+      "of f32. At peak: the share of that prefill that its products would take at this rate, "
+      "linear layers with the head, and attention; where both are far below 100 together, memory, "
+      "quantization, softmax or the other stages take the rest. Then where prefill and a token "
+      "spend their time: linear layers with the quantization of their inputs, attention, "
+      "activation functions, head, and the rest: norms, sums, the choice of the token.",
+      "  ");
   if (r.description.rows.empty()) {
     return text + "  Delta: not measured, the model has no tokenizer.\n";
   }
   return text + "  Delta and its standard error in nats per token:\n" +
          protocol_lines_of(r.description);
+}
+
+double total(const operations& o) {
+  return o.integers + o.floats;
+}
+
+ordered_json json_of(const stage_times& s) {
+  return {{"linears", number(s.linears)},
+          {"attention", number(s.attention)},
+          {"activation", number(s.activation)},
+          {"head", number(s.head)},
+          {"others", number(s.others)}};
 }
 
 }  // namespace
@@ -99,7 +143,7 @@ std::string text_of(const bench_report& r) {
   for (const scheme_speed& s : r.speed.rows) {
     text += line_of(s, r.description.row(s.scheme), width);
   }
-  return text + "\n" + notes_of(r);
+  return text + limits_of(r.speed, width) + "\n" + notes_of(r);
 }
 
 std::string json_of(const bench_report& r) {
@@ -132,6 +176,13 @@ std::string json_of(const bench_report& r) {
                       {"read_bytes_per_token", s.read_bytes},
                       {"read_bytes_per_second", number(s.read_rate)},
                       {"read_share", number(s.read_share)},
+                      {"layer_operations", number(total(s.work.layers))},
+                      {"attention_operations", number(total(s.work.attention))},
+                      {"peak_operations_per_second", number(s.peak_rate)},
+                      {"peak_share", number(s.peak_share)},
+                      {"attention_peak_share", number(s.attention_peak_share)},
+                      {"prefill_stages", json_of(s.prefill_stages)},
+                      {"decode_stages", json_of(s.decode_stages)},
                       {"delta_se", loss ? number(loss->delta_se) : ordered_json(nullptr)},
                       {"delta_tokens", loss ? ordered_json(loss->tokens) : ordered_json(nullptr)},
                       {"protocol", loss ? protocol_of(r.description) : ordered_json(nullptr)}};
