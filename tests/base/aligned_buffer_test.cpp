@@ -49,17 +49,20 @@ TEST_CASE("a large aligned_buffer starts on a huge page") {
     const zp::aligned_buffer<char> b = a;
     REQUIRE(b[n - 1] == 7);
   }
-  using zp::detail::mapped_size;
-  STATIC_REQUIRE(mapped_size(page / 4 * 3) == page);
-  STATIC_REQUIRE(mapped_size(page + 1) == page + (1u << 16));
-  STATIC_REQUIRE(mapped_size(page + page / 2) == page + page / 2);
-  STATIC_REQUIRE(mapped_size(2 * page - 1) == 2 * page);
-  using zp::detail::huge_pages_within;
-  STATIC_REQUIRE(huge_pages_within(0) == 0);
-  STATIC_REQUIRE(huge_pages_within(page / 4 * 3 - 1) == 0);
-  STATIC_REQUIRE(huge_pages_within(page / 4 * 3) == 1);
-  STATIC_REQUIRE(huge_pages_within(page + page / 2) == 1);
-  STATIC_REQUIRE(huge_pages_within(page + page / 4 * 3) == 2);
+}
+
+TEST_CASE("an aligned_buffer of any size is zeroed after others were written and freed") {
+  for (int round = 0; round < 3; ++round) {
+    for (std::size_t n = 1000; n < (std::size_t{3} << 20); n += n / 3) {
+      INFO(n);
+      zp::aligned_buffer<char> a(n);
+      REQUIRE(reinterpret_cast<std::uintptr_t>(a.data()) % 64 == 0);
+      REQUIRE(std::count(a.begin(), a.end(), 0) == static_cast<std::ptrdiff_t>(n));
+      std::fill(a.begin(), a.end(), char{7});
+      const zp::aligned_buffer<char> b = std::move(a);
+      REQUIRE(b[n - 1] == 7);
+    }
+  }
 }
 
 #if defined(__linux__)
