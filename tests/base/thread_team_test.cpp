@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <fstream>
@@ -221,21 +222,32 @@ TEST_CASE("a team: threads that a job does not need sleep on") {
   REQUIRE(all.size() == 5);
   REQUIRE(needed.size() == 2);
   const auto rest = [] { std::this_thread::sleep_for(std::chrono::milliseconds(1)); };
-  for (int i = 0; i < 50; ++i) rest();  // asleep by now, and those of earlier tests
-  std::map<pid_t, long> before;
-  for (const pid_t t : all) before[t] = sleeps(t);
-  for (int round = 0; round < 100; ++round) {
-    on_each(2, [] {});
-    rest();
+  const auto seen = [&] {
+    std::map<pid_t, long> counts;
+    for (const pid_t t : all) counts[t] = sleeps(t);
+    return counts;
+  };
+  // On a busy machine a thread may still be on its way to sleep, for seconds: it has ten attempts.
+  std::map<pid_t, long> before, after;
+  const auto as_it_should = [&](pid_t t) {
+    return needed.count(t) == 0 ? after[t] == before[t] : after[t] > before[t] + 50;
+  };
+  bool fine = false;
+  for (int attempt = 0; attempt < 10 && !fine; ++attempt) {
+    for (int i = 0; i < 50; ++i) rest();
+    before = seen();
+    for (int round = 0; round < 100; ++round) {
+      on_each(2, [] {});
+      rest();
+    }
+    after = seen();
+    fine = std::all_of(all.begin(), all.end(), as_it_should);
   }
   for (const pid_t t : all) {
-    INFO("thread " << t);
-    REQUIRE(before[t] > 0);
-    if (needed.count(t) == 0) {
-      CHECK(sleeps(t) == before[t]);
-    } else {
-      CHECK(sleeps(t) > before[t] + 50);
-    }
+    INFO("thread " << t << ", needed " << needed.count(t) << ", sleeps " << before[t] << ", then "
+                   << after[t]);
+    CHECK(before[t] > 0);
+    CHECK(as_it_should(t));
   }
 }
 #endif
