@@ -202,7 +202,7 @@ using tile_fn = void (*)(const panel_job&, std::size_t first, const fetch_plan&)
 /// (about the latency of DRAM times its bandwidth); of several tiles, each fetches 1/T of the next
 /// panel. One row fetches the next panel from as many places as it has vectors: DRAM gives a core of
 /// Intel's 1.1 times as much through three or four streams as through one. On AMD's (Zen 5) that is
-/// 0.86 to 0.92 of the read loop where one stream, fetched 4 KB ahead, is 0.95 to 1 (0.94 from the
+/// 0.86 to 0.92 of the read loop where one stream, fetched 6 KB ahead, is 0.95 to 1 (0.93 from the
 /// third-level cache; 2 KB: 0.91).
 template <std::size_t Vectors, std::size_t... R>
 inline void multiply_rows(const panel_job& job, std::index_sequence<R...>) {
@@ -226,7 +226,7 @@ inline void multiply_rows(const panel_job& job, std::index_sequence<R...>) {
       soon = {job.next, 64, share / Vectors};
     } else if (wanted && lone && i == 0) {
       run = cursors[blocks.height(i) - 1];
-      soon = {job.b + (job.m == 1 ? 4096 : 8192), 64 * Vectors, 64};
+      soon = {job.b + (job.m == 1 ? 6144 : 8192), 64 * Vectors, 64};
     } else if (wanted && !lone && tiles < 8) {
       run = cursors[blocks.height(i) - 1];
       soon = {job.next + i * share, 64 / tiles + 1, share / Vectors};
