@@ -20,9 +20,12 @@ std::size_t size_or(const gguf_metadata& m, std::string_view key, std::uint64_t 
   return static_cast<std::size_t>(m.maybe_integer(key, 1, high).value_or(fallback));
 }
 
-std::optional<std::uint32_t> token_id(const gguf_metadata& m, std::string_view key) {
+std::optional<std::uint32_t> token_id(const gguf_metadata& m, std::string_view key,
+                                      std::size_t vocab) {
   const auto id = m.maybe_integer(key, 0, 0xFFFFFFFFu);
   if (!id) return std::nullopt;
+  if (*id >= vocab)
+    m.wrong(key, "is token ", *id, "; expected less than ", vocab, ", the rows of the embedding");
   return static_cast<std::uint32_t>(*id);
 }
 
@@ -134,10 +137,10 @@ model_config gguf_config(const gguf_file& file) {
   c.norm_eps = static_cast<float>(eps);
   c.vocab = read_vocabulary(m, a);
   c.tied_head = file.find("output.weight") == nullptr;
-  c.bos = token_id(m, "tokenizer.ggml.bos_token_id");
+  c.bos = token_id(m, "tokenizer.ggml.bos_token_id", c.vocab);
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                           "tokenizer.ggml.eom_token_id"}) {
-    const auto end = token_id(m, key);
+    const auto end = token_id(m, key, c.vocab);
     if (end && std::find(c.eos.begin(), c.eos.end(), *end) == c.eos.end()) c.eos.push_back(*end);
   }
   return c;
