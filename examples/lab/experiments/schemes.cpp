@@ -2,6 +2,7 @@
 #include <lab/experiments/scheme_builder.hpp>
 #include <lab/experiments/schemes.hpp>
 #include <lab/models/fold.hpp>
+#include <lab/models/load.hpp>
 #include <lab/models/smooth.hpp>
 #include <zeropoint/nn/activation_methods.hpp>
 #include <zeropoint/nn/weight_methods.hpp>
@@ -21,8 +22,9 @@ zeropoint::hadamard_rotation rotation_of(std::size_t in) {
 
 /// Layers made by make(i, weight, bias), behind a rotation of their inputs when that is the cure.
 template <class Make>
-scheme_layers perhaps_rotated(const scheme_name& name, const transformer& model, Make&& make) {
-  scheme_builder b(name, model);
+scheme_layers perhaps_rotated(const scheme_name& name, const transformer& model, Make&& make,
+                              const weight_stream& stream = {}) {
+  scheme_builder b(name, model, stream);
   if (name.cure != activation_cure::rotate) {
     return b.quantized([&](std::size_t i, const dense& d) {
       return make(i, zeropoint::linear_weight{d.view()}, d.bias);
@@ -55,9 +57,9 @@ void require_cure(const scheme_name& name, const transformer& model) {
 /// make(codes, dense) gives the layer of a weight that is quantized as the name says.
 template <class Make>
 scheme_layers make_coded(const scheme_name& name, const transformer& model, const calibration& seen,
-                         Make&& make) {
+                         const weight_stream& stream, Make&& make) {
   using namespace zeropoint;
-  return scheme_builder(name, model).quantized([&](std::size_t i, const dense& d) {
+  return scheme_builder(name, model, stream).quantized([&](std::size_t i, const dense& d) {
     const linear_weight w{d.view()};
     if (name.method == weight_method::gptq) {
       const auto chosen =
@@ -77,10 +79,10 @@ scheme_layers make_coded(const scheme_name& name, const transformer& model, cons
 }
 
 scheme_layers make_weight_only(const scheme_name& name, const transformer& model,
-                               const calibration& seen) {
+                               const calibration& seen, const weight_stream& stream) {
   using namespace zeropoint;
   if (name.method != weight_method::awq) {
-    return make_coded(name, model, seen, [](const quantized_weight& w, const dense& d) {
+    return make_coded(name, model, seen, stream, [](const quantized_weight& w, const dense& d) {
       return weight_only_linear(w, d.bias);
     });
   }
@@ -93,12 +95,14 @@ scheme_layers make_weight_only(const scheme_name& name, const transformer& model
   });
 }
 
-scheme_layers make_dynamic(const scheme_name& name, const transformer& model) {
+scheme_layers make_dynamic(const scheme_name& name, const transformer& model,
+                           const weight_stream& stream) {
   using namespace zeropoint;
   const dynamic_linear_options options = dynamic_options(name);
-  return perhaps_rotated(name, model, [&](std::size_t, const linear_weight& w, floats bias) {
+  const auto make = [&](std::size_t, const linear_weight& w, floats bias) {
     return dynamic_linear(w, bias, options);
-  });
+  };
+  return perhaps_rotated(name, model, make, stream);
 }
 
 scheme_layers make_static(const scheme_name& name, const transformer& model,
@@ -118,11 +122,10 @@ scheme_layers make_static(const scheme_name& name, const transformer& model,
   return made;
 }
 
-}  // namespace
-
-scheme_layers make_scheme(const scheme_name& name, const transformer& model,
-                          const calibration& seen) {
-  scheme_builder b(name, model);
+/// make_scheme(), of layers as `stream` reads them when there is one.
+scheme_layers make_any(const scheme_name& name, const transformer& model, const calibration& seen,
+                       const weight_stream& stream) {
+  scheme_builder b(name, model, stream);
   const bool needs_ranges =
       name.kind == arithmetic::calibrated || name.kind == arithmetic::channel_simulated;
   ZP_REQUIRE(!needs_ranges || seen.ranges.size() == model.linears().size(),
@@ -139,14 +142,14 @@ scheme_layers make_scheme(const scheme_name& name, const transformer& model,
     case arithmetic::bf16:
       return b.floats<bf16_linear>(2);
     case arithmetic::weight_only:
-      return make_weight_only(name, model, seen);
+      return make_weight_only(name, model, seen, stream);
     case arithmetic::int4:
-      return make_coded(name, model, seen,
+      return make_coded(name, model, seen, stream,
                         [](const zeropoint::quantized_weight& w, const dense& d) {
                           return zeropoint::int4_linear(w, d.bias);
                         });
     case arithmetic::dynamic:
-      return make_dynamic(name, model);
+      return make_dynamic(name, model, stream);
     case arithmetic::calibrated:
       return make_static(name, model, seen);
     case arithmetic::outlier:
@@ -163,9 +166,29 @@ scheme_layers make_scheme(const scheme_name& name, const transformer& model,
   return b.take();
 }
 
+}  // namespace
+
+scheme_layers make_scheme(const scheme_name& name, const transformer& model,
+                          const calibration& seen) {
+  return make_any(name, model, seen, {});
+}
+
 scheme_layers make_scheme(std::string_view name, const transformer& model,
                           const calibration& seen) {
   return make_scheme(parse_scheme(name), model, seen);
+}
+
+bool is_streamable(const scheme_name& name) noexcept {
+  return name.kind != arithmetic::fp32 && name.cure == activation_cure::none &&
+         !name.needs_calibration();
+}
+
+scheme_layers load_scheme(const std::filesystem::path& path, const scheme_name& name,
+                          transformer& model) {
+  ZP_REQUIRE(is_streamable(name), "load_scheme: ", name.text,
+             " needs more of the model than its weights");
+  return make_any(name, model, {},
+                  [&](const weight_taker& taker) { model = load_model(path, taker); });
 }
 
 scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name> names,

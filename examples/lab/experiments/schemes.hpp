@@ -7,6 +7,7 @@
 #include <lab/experiments/perplexity.hpp>
 #include <lab/experiments/scheme_name.hpp>
 
+#include <filesystem>
 #include <map>
 
 namespace lab {
@@ -18,6 +19,16 @@ namespace lab {
                                         const calibration& seen);
 [[nodiscard]] scheme_layers make_scheme(std::string_view name, const transformer& model,
                                         const calibration& seen);
+
+/// Whether the layers follow from the weights alone, so that no other form of the model is needed.
+[[nodiscard]] bool is_streamable(const scheme_name& name) noexcept;
+
+/// A float model under this one scheme, which is streamable: the same bits as load_model() and
+/// make_scheme(), but a layer's float32 weights go when the scheme has its own, and so does the head's;
+/// an embedding that only looks up tokens stays in 16 bits when it comes in such. `model` is without
+/// these weights afterwards, and has to stay.
+[[nodiscard]] scheme_layers load_scheme(const std::filesystem::path& path, const scheme_name& name,
+                                        transformer& model);
 
 /// Makes schemes of one model. Calibrates when the first scheme needs it, once for all schemes that
 /// quantize the same inputs: those of the model as it is, smoothed, or rotated.
