@@ -108,7 +108,7 @@ TEST_CASE("What needs more than weights is not made while they are read") {
   using lab::is_streamable;
   for (const char* text : schemes) CHECK(is_streamable(lab::parse_scheme(text)));
   for (const char* text :
-       {"fp32", "fp32-head8", "w4-gptq",  "w8a8-dynamic-rotate",
+       {"fp32", "fp32-head8", "w4-gptq", "w8-bias", "w8-equalize", "w8a8-dynamic-rotate",
         "w8a8-dynamic-smooth", "w8a8-static", "w8a8-channel-simulated"}) {
     INFO(text);
     CHECK_FALSE(is_streamable(lab::parse_scheme(text)));

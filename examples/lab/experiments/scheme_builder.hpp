@@ -26,7 +26,7 @@ class scheme_builder {
   /// The model must stay while this lives. With a stream, layers are made as it reads the model, whose
   /// float weights go at once where the scheme has its own; else of the model as it is.
   scheme_builder(const scheme_name& name, const transformer& model, weight_stream stream = {})
-      : model_(model), kind_(name.head), stream_(std::move(stream)) {
+      : model_(model), kind_(name.head), corrected_(name.corrected), stream_(std::move(stream)) {
     result_.name = name.text;
     result_.attention = name.attention;
   }
@@ -103,7 +103,7 @@ class scheme_builder {
   }
   void add(const dense& d, std::unique_ptr<const linear> layer, std::size_t stored,
            std::size_t memory) {
-    const std::size_t bias = d.bias.size() * sizeof(float);
+    const std::size_t bias = (corrected_ ? d.out : d.bias.size()) * sizeof(float);
     result_.layers.push_back(std::move(layer));
     result_.layer_bytes.push_back(stored + bias);
     result_.stored_bytes += stored + bias;
@@ -112,6 +112,7 @@ class scheme_builder {
 
   const transformer& model_;
   head_kind kind_;
+  bool corrected_;
   weight_stream stream_;
   scheme_layers result_;
 };

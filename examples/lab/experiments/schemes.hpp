@@ -31,7 +31,7 @@ namespace lab {
                                         transformer& model);
 
 /// Makes schemes of one model. Calibrates when the first scheme needs it, once for all schemes that
-/// quantize the same inputs: those of the model as it is, smoothed, or rotated.
+/// quantize the same inputs: those of the model as it is, smoothed, rotated, or equalized.
 class scheme_maker {
  public:
   /// So many windows of a calibration run are done.
@@ -45,8 +45,8 @@ class scheme_maker {
                std::size_t threads, listener report = {});
 
   /// From now on what calibration saw comes from here, a calibration table, and not from the text.
-  /// Throws input_error when a scheme needs Gram matrices or samples, which tables do not
-  /// hold.
+  /// Throws input_error when a scheme needs Gram matrices, means or samples, which tables
+  /// do not hold.
   void use(std::map<activation_cure, calibration> seen);
 
   [[nodiscard]] scheme_layers make(const scheme_name& name);
@@ -64,7 +64,7 @@ class scheme_maker {
   std::span<const window> windows_;
   std::size_t threads_;
   listener report_;
-  bool gram_, samples_, from_table_ = false;
+  bool gram_, means_, samples_, from_table_ = false;
   std::map<activation_cure, calibration> seen_;
   std::map<activation_cure, std::shared_ptr<const transformer>> forms_;
 };
