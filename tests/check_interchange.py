@@ -3,8 +3,9 @@
 
     python3 check_interchange.py path/to/zp-lab [MODEL_DIR...]
 
-Needs torch, transformers, tokenizers, accelerate, gguf (0.19) and compressed-tensors (0.20); without llama-cpp-python
-(0.3) its part is left out. Without MODEL_DIR it makes a random GPT-2, Llama and OPT. For every model:
+Needs torch, transformers, tokenizers, accelerate, gguf (0.19) and compressed-tensors (0.20), and exits with 77, skipped,
+where one of them is missing; without llama-cpp-python (0.3) its part is left out. ctest runs it with the python3 that
+CMake's ZP_PYTHON names. Without MODEL_DIR it makes a random GPT-2, Llama and OPT. For every model:
 
   gguf                every tensor has the bytes that gguf.quantize makes of the float weights; zp-lab computes the same
                       logits, bit for bit, from the file and from a float checkpoint of gguf.dequantize's values;
@@ -14,13 +15,18 @@ Needs torch, transformers, tokenizers, accelerate, gguf (0.19) and compressed-te
                       same scheme, bit for bit; zp-lab computes the same logits from both
 """
 import json, os, shutil, subprocess, sys, tempfile
-import numpy as np
-import torch
-import transformers
-import gguf
-import tokenizers
-from gguf import GGMLQuantizationType as T
-from safetensors.torch import load_file, save_file
+try:
+    import numpy as np
+    import torch
+    import transformers
+    import accelerate, compressed_tensors  # through transformers
+    import gguf
+    import tokenizers
+    from gguf import GGMLQuantizationType as T
+    from safetensors.torch import load_file, save_file
+except ImportError as missing:
+    print(f"check_interchange.py: {missing} for {sys.executable}: skipped")
+    sys.exit(77)
 try:
     import llama_cpp
 except ImportError:

@@ -28,6 +28,7 @@ done
 
 packages=("${zp_build_packages[@]}" catch2:/usr/include/catch2)
 case $preset in
+  release) packages+=(openmpi-bin:mpirun) ;;  # 7 MB: the mpirun line of examples/cluster
   asan) packages+=(clang-14:clang++-14 libomp-14-dev:/usr/lib/llvm-14/lib/libomp.so
                    libclang-rt-14-dev:/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux) ;;
   clang) packages+=(clang-14:clang++-14 libomp-14-dev:/usr/lib/llvm-14/lib/libomp.so) ;;

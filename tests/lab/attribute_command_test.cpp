@@ -64,6 +64,7 @@ TEST_CASE("Schemes and options that cannot be attributed") {
   };
   CHECK(test::contains(complaint("w8a8-static-watch", "8"), "watched layers change"));
   CHECK(test::contains(complaint("f16", "8"), "attribution of f16"));
+  CHECK(test::contains(complaint("w4-bias", "8"), "-bias takes back a part"));
   CHECK(test::contains(complaint("w8", "0"), "--samples"));
   const outcome same = zp_lab({"attribute", "--model", model.path(), "--scheme", "w8", "--text",
                                text, "--calibration", "/no/such/file", "--same-text"});

@@ -120,6 +120,7 @@ TEST_CASE("calibrate says what is wrong in one line") {
   refused(zp_lab({"calibrate", "--merge", f.scored, "--out", f.file("x")}), "scored.txt");
   refused(f.calibrate(f.first, "x", {"--calibration-tokens", "5"}), "less than one window");
   refused(f.calibrate(f.first, "x", {"--schemes", "w4-gptq"}), "w4-gptq needs the text itself");
+  refused(f.calibrate(f.first, "x", {"--schemes", "w4-bias"}), "w4-bias needs the text itself");
   const auto perplexity = [&](std::vector<std::string> more) {
     std::vector<std::string> all = {"perplexity",    "--model", f.model.path(),
                                     "--text",        f.scored,  "--calibration-table",
@@ -129,6 +130,7 @@ TEST_CASE("calibrate says what is wrong in one line") {
   };
   refused(perplexity({"--schemes", "w8a8-static-smooth"}), "no smoothed inputs");
   refused(perplexity({"--schemes", "w4-gptq"}), "Gram");
+  refused(perplexity({"--schemes", "w4-bias"}), "-bias needs the calibration text");
   refused(perplexity({"--schemes", "w8a8-static", "--plant", "2:6"}), "planted twin");
   refused(zp_lab({"diagnose", "--model", f.model.path(), "--text", f.scored, "--plant", "2:6",
                   "--calibration-table", f.file("a.json")}),

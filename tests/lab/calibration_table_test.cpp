@@ -169,6 +169,10 @@ TEST_CASE("A hostile table ends in one line that names the member") {
   CHECK(test::contains(refused("\"bin_exponent\": ", "\"bin_exponent\": 1e9, \"q\": "),
                        "bin_exponent"));
   CHECK(test::contains(refused("\"bin_exponent\": ", "\"bin_exponent\": 500, \"q\": "), "500"));
+  CHECK(test::contains(refused("\"bin_exponent\": ", "\"bin_exponent\": 9, \"q\": "),
+                       "distribution: extremes"));
+  CHECK(test::contains(refused("\n     \"min-max\": [", "\n     \"min-max\": [0, 0], \"q\": ["),
+                       "seen: distribution: extremes 0 and 0, but the bins with values go from "));
   CHECK(test::contains(refused("\"first_bin\": ", "\"first_bin\": 8192, \"q\": "), "first_bin"));
   CHECK(test::contains(refused("\"first_bin\": ", "\"first_bin\": 8191, \"q\": "), "bins"));
   CHECK(test::contains(refused("\"bins\": [", "\"bins\": [-1,"), "bins"));

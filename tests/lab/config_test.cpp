@@ -192,6 +192,12 @@ TEST_CASE("wrong configs say which key and what was expected") {
            bad{"{" + gpt2 + R"(,"quantization_config":{}})", "quantized already"},
            bad{"{" + gpt2 + R"(,"bos_token_id":[1]})", "bos_token_id: is array"},
            bad{"{" + gpt2 + R"(,"bos_token_id":4294967296})", "bos_token_id: is 4294967296"},
+           bad{"{" + gpt2 + R"(,"bos_token_id":50257})",
+               "bos_token_id: has token 50257; expected less than 50257, vocab_size"},
+           bad{"{" + gpt2 + R"(,"eos_token_id":50257})",
+               "eos_token_id: has token 50257; expected less than 50257, vocab_size"},
+           bad{"{" + gpt2 + R"(,"eos_token_id":[0,50300]})",
+               "eos_token_id: has token 50300; expected less than 50257, vocab_size"},
            bad{"{" + opt + R"(,"word_embed_proj_dim":0})", "word_embed_proj_dim: is 0"},
        }) {
     const std::string message = says(text);

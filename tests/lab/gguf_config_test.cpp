@@ -110,6 +110,11 @@ TEST_CASE("Keys that are missing, ill-typed or of another model are named") {
       {r + "scale_linear", test::f32_entry(2), "is 2, which is not supported"},
       {g + "eos_token_id", test::text_entry("x"), "is \"x\"; expected an integer"},
       {g + "bos_token_id", test::i32_entry(-1), "is -1; expected an integer"},
+      {g + "bos_token_id", test::u32_entry(257), "is token 257; expected less than 257, the rows"},
+      {g + "eos_token_id", test::u32_entry(257), "is token 257; expected less than 257, the rows"},
+      {g + "eos_token_id", test::u32_entry(~0u), "is token 4294967295; expected less than 257"},
+      {g + "eot_token_id", test::i32_entry(900), "is token 900; expected less than 257, the rows"},
+      {g + "eom_token_id", test::u32_entry(258), "is token 258; expected less than 257, the rows"},
   };
   const test::gguf_model good = tiny();
   for (const lie& one : lies) check(good, one);

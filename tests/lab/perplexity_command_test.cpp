@@ -94,7 +94,7 @@ TEST_CASE("Bad input is one line and exit code 2") {
   test::write_tiny_model(foreign, "gpt2");
   auto config = json::parse(test::slurp(gpt2.path() / "config.json"));
   config["vocab_size"] = 100;
-  config["eos_token_id"] = 99;
+  config["bos_token_id"] = config["eos_token_id"] = 99;
   foreign.write("config.json", config.dump());
   const std::string model = gpt2.path(), text = files.write("text.txt", some_text(400)),
                     small = files.write("small.txt", "abc"), empty = files.write("empty.txt", "");

@@ -138,6 +138,8 @@ TEST_CASE("wrong use of quantize and of what it wrote") {
            {"", "expected a scheme with integer weights"},
            {"w8a8-static-watch", "-watch changes while it runs"},
            {"w8,w4-awq", "w4-awq cannot be written as a checkpoint: AWQ scales the inputs"},
+           {"w4-bias", "w4-bias cannot be written as a checkpoint: -bias changes the biases"},
+           {"w4-equalize", "-smooth, -rotate and -equalize change the model"},
            {"w9", "--scheme: \"w9\" is not a scheme"},
            {"w8,q4_0", "--scheme: \"q4_0\" is a type of --format gguf, not of zeropoint"}}) {
     const auto result = b.quantize(scheme);

@@ -62,6 +62,17 @@ TEST_CASE("Weights") {
   CHECK(parse_scheme("w2a8").weights.bits == 2);
   CHECK(parse_scheme("w4-awq").method == weight_method::awq);
   CHECK(parse_scheme("w4-tensor-adaround").method == weight_method::adaround);
+  const auto equalized = parse_scheme("w4-tensor-equalize");
+  CHECK(equalized.cure == activation_cure::equalize);
+  CHECK_FALSE(equalized.needs_calibration());
+  CHECK_FALSE(equalized.corrected);
+  for (const char* text : {"w8-bias", "w4-g32-affine-gptq-bias", "w4-tensor-equalize-bias",
+                           "w4a8-g32-adaround-bias"}) {
+    INFO(text);
+    CHECK(parse_scheme(text).corrected);
+    CHECK(parse_scheme(text).needs_calibration());
+  }
+  CHECK_FALSE(parse_scheme("w8-bias").needs_gram());
 }
 
 TEST_CASE("Activations") {
@@ -84,6 +95,10 @@ TEST_CASE("Activations") {
   CHECK(parse_scheme("w8a8-static-kl-smooth-search-watch").cure == activation_cure::smooth_search);
   CHECK(parse_scheme("w8a8-dynamic-smooth-search").is_smooth());
   CHECK(parse_scheme("w8a8-static-mse").range == range_rule::mse);
+  CHECK(parse_scheme("w8a8-static-equalize-watch").cure == activation_cure::equalize);
+  CHECK_FALSE(parse_scheme("w8a8-dynamic-equalize").needs_calibration());
+  CHECK(parse_scheme("w8a8-dynamic-token-rotate-bias").corrected);
+  CHECK(parse_scheme("w8a8-static-p99.9-smooth-search-bias-kv8").corrected);
   const auto all = parse_scheme("w8a8-static-kl-smooth-watch");
   CHECK(all.range == range_rule::entropy);
   CHECK(all.cure == activation_cure::smooth);
@@ -142,6 +157,17 @@ TEST_CASE("What is not a scheme is refused with the grammar") {
                           "w4-gptq-g32",
                           "w4-gptq-awq",
                           "w4-gptq-adaround",
+                          "w4-gptq-equalize",
+                          "w4-equalize-equalize",
+                          "w4-awq-bias",
+                          "w4-bias-gptq",
+                          "w4a8-equalize-g32",
+                          "fp32-bias",
+                          "w8a8-outlier-bias",
+                          "w8a8-outlier-equalize",
+                          "w8a8-static-bias-watch",
+                          "w8a8-static-watch-bias",
+                          "w8a8-static-rotate-equalize",
                           "w8a8-static-search",
                           "w8a8-static-smooth-search-rotate",
                           "w4-affine-affine",

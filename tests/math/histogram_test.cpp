@@ -127,3 +127,42 @@ TEST_CASE("a histogram comes back from its state; a state that no stream leads t
   CHECK_THROWS_WITH(zp::histogram(-201, none, 0), Catch::Contains("-201"));
   CHECK_THROWS_WITH(zp::histogram(0, {1, 2}, 0), Catch::Contains("8192"));
 }
+
+TEST_CASE("a histogram is refused whose bins could be narrower, or hold no float") {
+  const auto state = [](int exponent, std::initializer_list<std::size_t> used,
+                        std::uint64_t zeros) {
+    std::vector<std::uint64_t> counts(2 * zp::histogram::bins, 0);
+    for (const std::size_t i : used) counts[i] = 3;
+    return zp::histogram(exponent, std::move(counts), zeros);
+  };
+  constexpr std::size_t right = zp::histogram::bins, left = right - 1;
+  // The largest value is in the outer half of the bins of one side.
+  for (const int exponent : {-149, -3, 0, 116}) {
+    CAPTURE(exponent);
+    CHECK(state(exponent, {right + 2048, left - 1}, 0).count() == 6);
+    CHECK(state(exponent, {right + 4095}, 0).count() == 3);
+    CHECK(state(exponent, {left - 2048, right + 1}, 0).count() == 6);
+    for (const auto& used :
+         {std::initializer_list<std::size_t>{right + 2047, left - 2047}, {right}, {}})
+      CHECK_THROWS_WITH(state(exponent, used, 0), Catch::Contains("expected narrower bins"));
+  }
+  // Bins of 2^-151: every fourth holds a multiple of 2^-149, that at 0 zeros.
+  CHECK(state(-151, {right + 2048, left - 4}, 0).count() == 6);
+  CHECK(state(-151, {right + 2048, right}, 3).count() == 6);
+  CHECK_THROWS_WITH(state(-151, {right + 2049}, 0), Catch::Contains("3 values in bin 2049"));
+  CHECK_THROWS_WITH(state(-151, {left - 2050}, 0), Catch::Contains("3 values in bin 2050"));
+  CHECK_THROWS_WITH(state(-151, {right + 2048, right}, 2), Catch::Contains("bin 0"));
+  CHECK_THROWS_WITH(state(-149, {right + 2048, left}, 0), Catch::Contains("bin 0"));
+  CHECK(state(-148, {right + 2048, left}, 0).count() == 6);
+  CHECK_THROWS_WITH(state(-199, {right + 2048}, 0), Catch::Contains("3 values in bin 2048"));
+}
+
+TEST_CASE("every value lies in the bin that it is counted in") {
+  for (const float v : {1.0f, -1.0f, 0.75f, -0.0f, 0.0f, 1e-9f, -1e-9f, 0x1.fffffep-1f}) {
+    const zp::histogram whole = of({v, 1.0f});
+    auto counts = copy(whole.counts());
+    REQUIRE(counts[whole.bin_of(v)] > 0);
+    --counts[whole.bin_of(v)];
+    REQUIRE(counts == copy(of({1.0f}).counts()));
+  }
+}

@@ -161,6 +161,24 @@ TEST_CASE("column_absmax: the largest |x| of every channel") {
   REQUIRE_THROWS_AS(all.merge(zp::column_absmax(2)), zp::error);
 }
 
+TEST_CASE("extremes and zeros of a distribution agree") {
+  const auto made = [](std::initializer_list<float> seen, zp::value_range r, std::uint64_t zeros) {
+    zp::histogram h;
+    h.observe(std::span<const float>(seen.begin(), seen.size()));
+    return zp::distribution({r, seen.size(), 0},
+                            {h.exponent(), {h.counts().begin(), h.counts().end()}, zeros});
+  };
+  CHECK(made({-1, 0}, {-1, 0}, 1).count() == 2);
+  CHECK(made({-1, 1e-9f}, {-1, 1e-9f}, 0).count() == 2);  // 1e-9 is in the bin of zeros
+  CHECK(made({0, 1}, {0, 1}, 1).count() == 2);
+  CHECK(made({0, 0}, {0, 0}, 2).count() == 2);
+  CHECK_THROWS_WITH(made({-1, 0}, {-1, 0}, 0), Catch::Contains("0 of 1 values"));
+  CHECK_THROWS_WITH(made({-1, 1e-9f, 0}, {-1, 0}, 1), Catch::Contains("1 of 2 values"));
+  CHECK_THROWS_WITH(made({0, 1}, {0, 1}, 0), Catch::Contains("0 of 1 values"));
+  CHECK_THROWS_WITH(made({0, 1}, {1e-9f, 1}, 1), Catch::Contains("1 of 1 values"));
+  CHECK_THROWS_WITH(made({-1, 0}, {-1, 1e-9f}, 1), Catch::Contains("1 of 1 values"));
+}
+
 TEST_CASE("a distribution comes back from its state; one of two streams is refused") {
   test::generator g(test::seed(94));
   INFO(test::seed_text(test::seed(94)));
@@ -180,6 +198,12 @@ TEST_CASE("a distribution comes back from its state; one of two streams is refus
   CHECK_THROWS_WITH(zp::distribution(zp::min_max({0, 1}, 7, 0), values), Catch::Contains("7"));
   const zp::min_max wider({d.range().min, 3e38f}, d.count(), 0);
   CHECK_THROWS_WITH(zp::distribution(wider, values), Catch::Contains("beyond"));
+  // Extremes in another bin than the outermost ones with a value.
+  const auto width = static_cast<float>(h.bin_width());
+  for (const zp::value_range r : {zp::value_range{d.range().min + width, d.range().max},
+                                  {d.range().min, d.range().max - width}})
+    CHECK_THROWS_WITH(zp::distribution(zp::min_max(r, d.count(), 0), values),
+                      Catch::Contains("the bins with values go from "));
   CHECK_THROWS_AS(zp::column_absmax({1, -1}, 1, 0), zp::error);
   CHECK_THROWS_AS(zp::column_absmax({1, test::inf}, 1, 0), zp::error);
 }

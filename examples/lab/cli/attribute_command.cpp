@@ -19,6 +19,10 @@ struct attribute_arguments : workload_arguments {
 
 void attribute(const attribute_arguments& o) {
   const scheme_name name = parse_scheme(o.scheme, "--scheme");
+  if (name.corrected)
+    throw input_error(
+        "attribution of " + name.text +
+        ": -bias takes back a part of what would be attributed; expected it left out");
   // The prediction is made from the calibration text, whether the scheme needs it or not.
   workload w = o.load(name.needs_calibration() || !o.same_text);
   scheme_maker maker = w.maker(std::span(&name, 1));

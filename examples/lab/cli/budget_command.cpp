@@ -22,7 +22,9 @@ std::vector<scheme_name> candidates(const std::string& list) {
   std::vector<scheme_name> names = parse_schemes(list);
   names.erase(names.begin());  // fp32, which everything is compared with
   for (const scheme_name& name : names) {
-    if (name.kind == arithmetic::weight_only && name.attention == attention_kind::floats) continue;
+    if (name.kind == arithmetic::weight_only && name.cure == activation_cure::none &&
+        name.attention == attention_kind::floats)
+      continue;
     throw input_error("--schemes " + name.text +
                       ": a budget chooses among integer weights with all else in float, such as "
                       "w8, w4-g32, w3-g64-affine-gptq");

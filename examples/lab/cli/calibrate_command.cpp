@@ -27,7 +27,7 @@ calibration_table calibrated(const calibrate_arguments& o) {
   if (!o.planted.empty()) wanted.planted = plant::parse(o.planted);
   const std::vector<scheme_name> names = parse_schemes(o.schemes);
   for (const scheme_name& n : names) {
-    if (n.cure != activation_cure::smooth_search && !n.needs_gram()) continue;
+    if (n.cure != activation_cure::smooth_search && !n.needs_gram() && !n.corrected) continue;
     throw input_error("calibrate: " + n.text + " needs the text itself, not a table of it");
   }
   workload w = workload_loader(wanted, false).load(o.model);

@@ -70,7 +70,9 @@ std::string closing_line(const generate_arguments& o, const generation_arguments
   constexpr double mb = 1e6;
   const transformer& m = made.work.model;
   const scheme_layers& layers = made.schemes[0];
-  const std::size_t others = (m.parameters() - m.linear_parameters()) * sizeof(float);
+  const std::size_t halves = m.short_embedding ? m.short_embedding->size() : 0;
+  const std::size_t others = (m.parameters() - m.linear_parameters() - halves) * sizeof(float) +
+                             halves * sizeof(zeropoint::float16);
   const std::uint64_t head = layers.head ? layers.head_memory_bytes : 0;  // a float one: in others
   std::string line = format(
       "%s, %zu %s: prefill of %zu tokens at %.1f tokens/s, ", layers.name.c_str(), o.thread_count(),

@@ -25,6 +25,11 @@ struct generation_arguments : calibration_arguments {
   [[nodiscard]] std::unique_ptr<loaded> load(std::span<const scheme_name> names,
                                              bool untokenized_too = false) const {
     auto made = std::make_unique<loaded>();  // schemes point into the model: it must not move
+    if (names.size() == 1 && is_streamable(names[0])) {
+      made->schemes.push_back(load_scheme(model, names[0], made->work.model));
+      made->work.description.threads = thread_count();
+      return made;
+    }
     const bool calibrated = std::any_of(names.begin(), names.end(),
                                         [](const scheme_name& n) { return n.needs_calibration(); });
     workload& w = made->work;

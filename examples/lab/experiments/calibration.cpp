@@ -2,6 +2,7 @@
 #include <lab/experiments/calibration.hpp>
 #include <lab/models/parallel.hpp>
 #include <zeropoint/math/range_search.hpp>
+#include <zeropoint/nn/bias_correction.hpp>
 
 #include <algorithm>
 
@@ -13,19 +14,22 @@ namespace {
 
 /// What one layer's observers saw of some windows.
 struct observers {
-  explicit observers(std::size_t in) : channels(in) {}
+  explicit observers(std::size_t in) : channels(in), means(in) {}
 
-  void observe(matrix_view<const float> x) {
+  void observe(matrix_view<const float> x, bool with_means) {
     values.observe(x);
     channels.observe(x);
+    if (with_means) means.observe(x);
   }
   void merge(const observers& other) {
     values.merge(other.values);
     channels.merge(other.channels);
+    means.merge(other.means);
   }
 
   zeropoint::distribution values;
   zeropoint::column_absmax channels;
+  zeropoint::column_mean means;
 };
 
 /// A float layer that shows its input to `see` first.
@@ -89,6 +93,7 @@ class calibrator {
       const auto maxima = o.channels.maxima();
       c.channel_absmax.emplace_back(maxima.begin(), maxima.end());
       c.ranges.push_back(ranges_of(o.values));
+      if (wishes_.means) c.means.push_back(o.means.means());
       c.values.push_back(std::move(o.values));
     }
     c.gram = std::move(gram_);
@@ -107,7 +112,7 @@ class calibrator {
     linear_set layers;
     for (std::size_t i = 0; i < linears_.size(); ++i) {
       const auto see = [this, i, &seen](matrix_view<const float> x) {
-        seen[i].observe(x);
+        seen[i].observe(x, wishes_.means);
         if (!wishes_.gram) return;
 #if defined(_OPENMP)
         gram_[i].observe(x, executor_of(threads_));
@@ -176,6 +181,7 @@ void calibration::merge(const calibration& other) {
     ranges[l] = ranges_of(values[l]);
   }
   gram.clear();
+  means.clear();
   tokens += other.tokens;
 }
 

@@ -31,13 +31,14 @@ struct calibration {
   std::vector<input_ranges> ranges;                ///< ranges_of(values), unless edited by hand
   std::vector<std::vector<float>> channel_absmax;  ///< [in]: largest |x| of every channel
   std::vector<zeropoint::gram_matrix> gram;        ///< when asked for: [in, in] doubles
+  std::vector<std::vector<double>> means;          ///< when asked for: [in], of every channel
   std::size_t tokens = 0;
 
   /// Largest |x| of the largest channel over that of the median channel: 1 when all are alike, tens
   /// to thousands where outlier channels take the grid from the others; 0 when the median is 0.
   [[nodiscard]] double channel_ratio(std::size_t layer) const;
   /// Adds what another text showed in front of the same layers; ranges are chosen anew. Throws
-  /// zeropoint::error for other layers. No Gram matrices are left.
+  /// zeropoint::error for other layers. No Gram matrices or means are left.
   void merge(const calibration& other);
 };
 
@@ -46,6 +47,7 @@ using input_change = std::function<void(zeropoint::matrix_view<float> x)>;
 
 struct calibration_wishes {
   bool gram = false;    ///< calibration::gram
+  bool means = false;   ///< calibration::means; of no finite token: zeropoint::error
   input_change change;  ///< observers see the inputs after it; the model does not
 };
 

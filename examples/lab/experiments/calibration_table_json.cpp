@@ -182,7 +182,7 @@ calibration_table parse_calibration_table(std::string_view text, const std::stri
     table.layers = std::move(names);
   }
   if (table.inputs.empty() || table.layers.empty()) {
-    root.wrong("inputs", "has no layer of natural, smooth or rotate");
+    root.wrong("inputs", "has no layer of natural, smooth, rotate or equalize");
   }
   return table;
 }

@@ -23,7 +23,8 @@ struct form {
 };
 inline constexpr form forms[] = {{"natural", activation_cure::none},
                                  {"smooth", activation_cure::smooth},
-                                 {"rotate", activation_cure::rotate}};
+                                 {"rotate", activation_cure::rotate},
+                                 {"equalize", activation_cure::equalize}};
 
 /// `cure` is that of one of the forms.
 [[nodiscard]] inline const char* of(activation_cure cure) {

@@ -7,11 +7,13 @@ namespace lab {
 void require_storable(const scheme_name& s) {
   const bool coded = s.kind == arithmetic::weight_only || s.kind == arithmetic::int4 ||
                      s.kind == arithmetic::dynamic || s.kind == arithmetic::calibrated;
-  const char* why = !coded                            ? "it has no integer weights of one grid"
-                    : s.method == weight_method::awq  ? "AWQ scales the inputs"
-                    : s.cure != activation_cure::none ? "-smooth and -rotate change the model"
-                    : s.watched                       ? "-watch changes while it runs"
-                                                      : nullptr;
+  const char* why = !coded                           ? "it has no integer weights of one grid"
+                    : s.method == weight_method::awq ? "AWQ scales the inputs"
+                    : s.cure != activation_cure::none
+                        ? "-smooth, -rotate and -equalize change the model"
+                    : s.corrected ? "-bias changes the biases"
+                    : s.watched   ? "-watch changes while it runs"
+                                  : nullptr;
   if (why == nullptr) return;
   throw input_error(s.text + " cannot be written as a checkpoint: " + why +
                     "; expected w2 to w8 or w2a8 to w4a8 [-tensor|-channel|-gN] [-affine] "

@@ -11,11 +11,15 @@ namespace lab {
 namespace {
 
 constexpr const char* grammar =
-    "; expected fp32, f16, bf16, wB[-tensor|-channel|-gN][-affine][-gptq|-awq|-adaround] with 2 to "
-    "8 bits B (no -awq with -tensor), wBa8[-tensor|-channel|-gN][-affine][-gptq|-adaround] with 2 "
-    "to "
-    "4 bits B and N a multiple of 32, w8a8-dynamic[-token][-smooth[-search]|-rotate], "
-    "w8a8-static[-p99.9|-mse|-kl][-smooth[-search]|-rotate][-watch], w8a8-outlier or "
+    "; expected fp32, f16, bf16, "
+    "wB[-tensor|-channel|-gN][-affine][-gptq|-awq|-adaround|-equalize][-bias] with 2 to 8 bits B "
+    "(no "
+    "-awq with -tensor or -bias), "
+    "wBa8[-tensor|-channel|-gN][-affine][-gptq|-adaround|-equalize][-bias] with 2 to 4 bits B and "
+    "N "
+    "a multiple of 32, w8a8-dynamic[-token][-smooth[-search]|-rotate|-equalize][-bias], "
+    "w8a8-static[-p99.9|-mse|-kl][-smooth[-search]|-rotate|-equalize][-bias|-watch], w8a8-outlier "
+    "or "
     "w8a8-channel-simulated, each perhaps with -kv8 or -attn8 and then -head8 or -head4 at the end";
 
 /// The words between the dashes, front to back.
@@ -65,9 +69,12 @@ void parse_weights(words& w, scheme_name& s) {
     s.method = weight_method::gptq;
   } else if (w.take("adaround")) {
     s.method = weight_method::adaround;
+  } else if (w.take("equalize")) {
+    s.cure = activation_cure::equalize;
   } else if (!one_scale && w.take("awq")) {  // AWQ scales inputs against one another
     s.method = weight_method::awq;
   }
+  if (s.method != weight_method::awq) s.corrected = w.take("bias");  // its inputs are scaled
 }
 
 void parse_cure(words& w, scheme_name& s) {
@@ -75,6 +82,8 @@ void parse_cure(words& w, scheme_name& s) {
     s.cure = w.take("search") ? activation_cure::smooth_search : activation_cure::smooth;
   } else if (w.take("rotate")) {
     s.cure = activation_cure::rotate;
+  } else if (w.take("equalize")) {
+    s.cure = activation_cure::equalize;
   }
 }
 
@@ -83,6 +92,7 @@ bool parse_activations(words& w, scheme_name& s) {
     s.kind = arithmetic::dynamic;
     s.per_token = w.take("token");
     parse_cure(w, s);
+    s.corrected = w.take("bias");
   } else if (w.take("static")) {
     s.kind = arithmetic::calibrated;
     if (w.take("p99.9")) {
@@ -93,7 +103,8 @@ bool parse_activations(words& w, scheme_name& s) {
       s.range = range_rule::entropy;
     }
     parse_cure(w, s);
-    s.watched = w.take("watch");
+    s.corrected = w.take("bias");
+    if (!s.corrected) s.watched = w.take("watch");
   } else if (w.take("outlier")) {
     s.kind = arithmetic::outlier;
   } else if (w.take("channel") && w.take("simulated")) {
@@ -166,7 +177,7 @@ bool parse(words& w, scheme_name& s) {
 
 bool scheme_name::needs_calibration() const noexcept {
   return kind == arithmetic::calibrated || kind == arithmetic::channel_simulated || is_smooth() ||
-         needs_gram();
+         needs_gram() || corrected;
 }
 
 scheme_name parse_scheme(std::string_view text, std::string_view option) {

@@ -1,14 +1,14 @@
 // What a scheme's name says. Names compose:
 //
 //   fp32, f16, bf16                                 weights in floats of that size
-//   w8 w4 w3 ... [-tensor|-channel|-gN] [-affine] [-gptq|-awq|-adaround]
+//   w8 w4 w3 ... [-tensor|-channel|-gN] [-affine] [-gptq|-awq|-adaround|-equalize] [-bias]
 //                                                   integer weights, float activations
-//   w4a8 w3a8 w2a8 [-tensor|-channel|-gN] [-affine] [-gptq|-adaround]
+//   w4a8 w3a8 w2a8 [-tensor|-channel|-gN] [-affine] [-gptq|-adaround|-equalize] [-bias]
 //                                                   the same weights, packed, times int8 activations with a
 //                                                   scale per token; N a multiple of 32
-//   w8a8-dynamic[-token] [-smooth[-search]|-rotate]
+//   w8a8-dynamic[-token] [-smooth[-search]|-rotate|-equalize] [-bias]
 //                                                   int8 activations, scales from the values themselves
-//   w8a8-static [-p99.9|-mse|-kl] [-smooth[-search]|-rotate] [-watch]
+//   w8a8-static [-p99.9|-mse|-kl] [-smooth[-search]|-rotate|-equalize] [-bias|-watch]
 //                                                   int8 activations, a calibrated scale per layer
 //   w8a8-outlier                                    LLM.int8(): columns with outliers stay float
 //   w8a8-channel-simulated                          a scale per channel: an upper bound, no GEMM can do it
@@ -27,8 +27,9 @@
 //                                                   scales, times int8 activations per token
 //
 // gN is a scale per N inputs (g32, g64, g128, ...); without a granularity a scale per output channel.
-// Grids are symmetric unless -affine. There is no -awq with -tensor. -smooth takes alpha = 0.5,
-// -smooth-search the best alpha for every norm.
+// Grids are symmetric unless -affine. There is no -awq with -tensor or -bias. -smooth takes
+// alpha = 0.5, -smooth-search the best alpha for every norm. -equalize balances two layers with nothing
+// but ReLU or a product between them, -bias takes back what rounding moves the outputs' means by.
 #pragma once
 
 #include <lab/models/attention.hpp>
@@ -54,7 +55,8 @@ enum class arithmetic {
 enum class weight_method { nearest, gptq, awq, adaround };
 enum class range_rule { min_max, percentile, mse, entropy };
 enum class head_kind { floats, int8, int4 };
-enum class activation_cure { none, smooth, smooth_search, rotate };
+/// Other forms of the model.
+enum class activation_cure { none, smooth, smooth_search, rotate, equalize };
 
 struct scheme_name {
   std::string text;
@@ -67,6 +69,7 @@ struct scheme_name {
   bool per_token = false;
   range_rule range = range_rule::min_max;
   activation_cure cure = activation_cure::none;
+  bool corrected = false;  ///< biases, by the means of the inputs
   bool watched = false;
   attention_kind attention = attention_kind::floats;
   head_kind head = head_kind::floats;

@@ -1,9 +1,12 @@
 // The builders behind the names.
 #include <lab/experiments/scheme_builder.hpp>
 #include <lab/experiments/schemes.hpp>
+#include <lab/models/equalize.hpp>
 #include <lab/models/fold.hpp>
+#include <lab/models/load.hpp>
 #include <lab/models/smooth.hpp>
 #include <zeropoint/nn/activation_methods.hpp>
+#include <zeropoint/nn/bias_correction.hpp>
 #include <zeropoint/nn/weight_methods.hpp>
 
 namespace lab {
@@ -21,8 +24,9 @@ zeropoint::hadamard_rotation rotation_of(std::size_t in) {
 
 /// Layers made by make(i, weight, bias), behind a rotation of their inputs when that is the cure.
 template <class Make>
-scheme_layers perhaps_rotated(const scheme_name& name, const transformer& model, Make&& make) {
-  scheme_builder b(name, model);
+scheme_layers perhaps_rotated(const scheme_name& name, const transformer& model, Make&& make,
+                              const weight_stream& stream = {}) {
+  scheme_builder b(name, model, stream);
   if (name.cure != activation_cure::rotate) {
     return b.quantized([&](std::size_t i, const dense& d) {
       return make(i, zeropoint::linear_weight{d.view()}, d.bias);
@@ -37,12 +41,11 @@ scheme_layers perhaps_rotated(const scheme_name& name, const transformer& model,
 
 /// Throws input_error unless the cure applies to this model.
 void require_cure(const scheme_name& name, const transformer& model) {
-  if (name.is_smooth()) {
-    try {
-      require_smoothable(model);
-    } catch (const input_error& problem) {
-      throw input_error(name.text + ": " + problem.what());
-    }
+  try {
+    if (name.is_smooth()) require_smoothable(model);
+    if (name.cure == activation_cure::equalize) require_equalizable(model);
+  } catch (const input_error& problem) {
+    throw input_error(name.text + ": " + problem.what());
   }
   if (name.cure != activation_cure::rotate) return;
   for (const dense* d : model.linears()) {
@@ -52,36 +55,47 @@ void require_cure(const scheme_name& name, const transformer& model) {
   }
 }
 
-/// make(codes, dense) gives the layer of a weight that is quantized as the name says.
+/// The bias of layer i, of codes q, corrected if the name says so. The means are those of the inputs
+/// before they are quantized.
+std::vector<float> bias_of(const scheme_name& name, const calibration& seen, std::size_t i,
+                           const zeropoint::linear_weight& w, const zeropoint::quantized_weight& q,
+                           floats bias) {
+  if (!name.corrected) return {bias.begin(), bias.end()};
+  return zeropoint::corrected_bias(w, q, bias, seen.means[i]);
+}
+
+/// make(codes, bias) gives the layer of a weight that is quantized as the name says.
 template <class Make>
 scheme_layers make_coded(const scheme_name& name, const transformer& model, const calibration& seen,
-                         Make&& make) {
+                         const weight_stream& stream, Make&& make) {
   using namespace zeropoint;
-  return scheme_builder(name, model).quantized([&](std::size_t i, const dense& d) {
+  return scheme_builder(name, model, stream).quantized([&](std::size_t i, const dense& d) {
     const linear_weight w{d.view()};
+    const auto made = [&](const quantized_weight& q) {
+      return make(q, bias_of(name, seen, i, w, q, d.bias));
+    };
     if (name.method == weight_method::gptq) {
       const auto chosen =
           gptq(w, seen.gram[i], {.weights = name.weights, .granularity = name.granularity});
-      return make(quantized_weight(chosen.codes, chosen.statistics), d);
+      return made(quantized_weight(chosen.codes, chosen.statistics));
     }
     if (name.method == weight_method::adaround) {
       const auto chosen =
           adaround(w, seen.gram[i], {.weights = name.weights, .granularity = name.granularity});
-      return make(quantized_weight(chosen.codes, chosen.statistics), d);
+      return made(quantized_weight(chosen.codes, chosen.statistics));
     }
-    return make(name.kind == arithmetic::int4
+    return made(name.kind == arithmetic::int4
                     ? quantized_weight::with_half_scales(w, name.granularity, name.weights)
-                    : quantized_weight(w, name.granularity, name.weights),
-                d);
+                    : quantized_weight(w, name.granularity, name.weights));
   });
 }
 
 scheme_layers make_weight_only(const scheme_name& name, const transformer& model,
-                               const calibration& seen) {
+                               const calibration& seen, const weight_stream& stream) {
   using namespace zeropoint;
   if (name.method != weight_method::awq) {
-    return make_coded(name, model, seen, [](const quantized_weight& w, const dense& d) {
-      return weight_only_linear(w, d.bias);
+    return make_coded(name, model, seen, stream, [](const quantized_weight& w, floats bias) {
+      return weight_only_linear(w, bias);
     });
   }
   return scheme_builder(name, model).quantized([&](std::size_t i, const dense& d) {
@@ -93,21 +107,26 @@ scheme_layers make_weight_only(const scheme_name& name, const transformer& model
   });
 }
 
-scheme_layers make_dynamic(const scheme_name& name, const transformer& model) {
+scheme_layers make_dynamic(const scheme_name& name, const transformer& model,
+                           const calibration& seen, const weight_stream& stream) {
   using namespace zeropoint;
   const dynamic_linear_options options = dynamic_options(name);
-  return perhaps_rotated(name, model, [&](std::size_t, const linear_weight& w, floats bias) {
-    return dynamic_linear(w, bias, options);
-  });
+  const auto make = [&](std::size_t i, const linear_weight& w, floats bias) {
+    const quantized_weight q(w, options.granularity, options.weights);
+    return dynamic_linear(q, bias_of(name, seen, i, w, q, bias), options);
+  };
+  return perhaps_rotated(name, model, make, stream);
 }
 
 scheme_layers make_static(const scheme_name& name, const transformer& model,
                           const calibration& seen) {
   using namespace zeropoint;
   const auto range = [&](std::size_t i) { return seen.ranges[i].of(name.range); };
+  const static_linear_options options;
   if (!name.watched) {
     return perhaps_rotated(name, model, [&](std::size_t i, const linear_weight& w, floats bias) {
-      return static_linear(w, bias, range(i));
+      const quantized_weight q(w, options.granularity, options.weights);
+      return static_linear(q, bias_of(name, seen, i, w, q, bias), range(i), options);
     });
   }
   scheme_layers made =
@@ -118,11 +137,10 @@ scheme_layers make_static(const scheme_name& name, const transformer& model,
   return made;
 }
 
-}  // namespace
-
-scheme_layers make_scheme(const scheme_name& name, const transformer& model,
-                          const calibration& seen) {
-  scheme_builder b(name, model);
+/// make_scheme(), of layers as `stream` reads them when there is one.
+scheme_layers make_any(const scheme_name& name, const transformer& model, const calibration& seen,
+                       const weight_stream& stream) {
+  scheme_builder b(name, model, stream);
   const bool needs_ranges =
       name.kind == arithmetic::calibrated || name.kind == arithmetic::channel_simulated;
   ZP_REQUIRE(!needs_ranges || seen.ranges.size() == model.linears().size(),
@@ -131,6 +149,8 @@ scheme_layers make_scheme(const scheme_name& name, const transformer& model,
   ZP_REQUIRE(!name.needs_gram() || seen.gram.size() == model.linears().size(),
              "make_scheme: ", name.text,
              " needs Gram matrices, which calibration was not asked for");
+  ZP_REQUIRE(!name.corrected || seen.means.size() == model.linears().size(),
+             "make_scheme: ", name.text, " needs means, which calibration was not asked for");
   switch (name.kind) {
     case arithmetic::fp32:
       return b.floats<float_linear>(4);
@@ -139,14 +159,14 @@ scheme_layers make_scheme(const scheme_name& name, const transformer& model,
     case arithmetic::bf16:
       return b.floats<bf16_linear>(2);
     case arithmetic::weight_only:
-      return make_weight_only(name, model, seen);
+      return make_weight_only(name, model, seen, stream);
     case arithmetic::int4:
-      return make_coded(name, model, seen,
-                        [](const zeropoint::quantized_weight& w, const dense& d) {
-                          return zeropoint::int4_linear(w, d.bias);
+      return make_coded(name, model, seen, stream,
+                        [](const zeropoint::quantized_weight& w, floats bias) {
+                          return zeropoint::int4_linear(w, bias);
                         });
     case arithmetic::dynamic:
-      return make_dynamic(name, model);
+      return make_dynamic(name, model, seen, stream);
     case arithmetic::calibrated:
       return make_static(name, model, seen);
     case arithmetic::outlier:
@@ -163,9 +183,29 @@ scheme_layers make_scheme(const scheme_name& name, const transformer& model,
   return b.take();
 }
 
+}  // namespace
+
+scheme_layers make_scheme(const scheme_name& name, const transformer& model,
+                          const calibration& seen) {
+  return make_any(name, model, seen, {});
+}
+
 scheme_layers make_scheme(std::string_view name, const transformer& model,
                           const calibration& seen) {
   return make_scheme(parse_scheme(name), model, seen);
+}
+
+bool is_streamable(const scheme_name& name) noexcept {
+  return name.kind != arithmetic::fp32 && name.cure == activation_cure::none &&
+         !name.needs_calibration();
+}
+
+scheme_layers load_scheme(const std::filesystem::path& path, const scheme_name& name,
+                          transformer& model) {
+  ZP_REQUIRE(is_streamable(name), "load_scheme: ", name.text,
+             " needs more of the model than its weights");
+  return make_any(name, model, {},
+                  [&](const weight_taker& taker) { model = load_model(path, taker); });
 }
 
 scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name> names,
@@ -178,6 +218,8 @@ scheme_maker::scheme_maker(const transformer& model, std::span<const scheme_name
       report_(std::move(report)),
       gram_(std::any_of(names.begin(), names.end(),
                         [](const scheme_name& n) { return n.needs_gram(); })),
+      means_(std::any_of(names.begin(), names.end(),
+                         [](const scheme_name& n) { return n.corrected; })),
       samples_(std::any_of(names.begin(), names.end(), [](const scheme_name& n) {
         return n.cure == activation_cure::smooth_search;
       })) {
@@ -199,6 +241,9 @@ const std::shared_ptr<const transformer>& scheme_maker::form(activation_cure cur
           *changed, absmax,
           search_alphas(model_, absmax, sample_inputs(model_, ids_, windows_, samples), threads_));
     }
+  } else if (cure == activation_cure::equalize) {
+    changed = std::make_shared<transformer>(model_);
+    apply_equalization(*changed);
   } else if (cure == activation_cure::rotate && model_.config.pre_norm) {
     changed = std::make_shared<transformer>(model_);
     fold_norms(*changed);
@@ -211,14 +256,16 @@ const calibration& scheme_maker::seen(activation_cure cure) {
   if (found != seen_.end()) return found->second;
   if (from_table_) {
     throw input_error(std::string("the calibration table has no ") +
-                      (cure == activation_cure::smooth   ? "smoothed"
-                       : cure == activation_cure::rotate ? "rotated"
-                                                         : "natural") +
+                      (cure == activation_cure::smooth     ? "smoothed"
+                       : cure == activation_cure::rotate   ? "rotated"
+                       : cure == activation_cure::equalize ? "equalized"
+                                                           : "natural") +
                       " inputs; make it with zp-lab calibrate --schemes");
   }
   const auto& changed = form(cure);
   calibration_wishes wishes;
   wishes.gram = gram_ && cure == activation_cure::none;
+  wishes.means = means_;
   if (cure == activation_cure::rotate) {
     wishes.change = [](matrix_view<float> x) { rotation_of(x.cols()).apply(x); };
   }
@@ -231,6 +278,9 @@ void scheme_maker::use(std::map<activation_cure, calibration> seen) {
     throw input_error(
         "GPTQ, AWQ and AdaRound need the calibration text: a table has no Gram matrices");
   }
+  if (means_) {
+    throw input_error("-bias needs the calibration text: a table has no means of the inputs");
+  }
   if (samples_) {
     throw input_error("-smooth-search needs the calibration text: a table has no samples");
   }
@@ -242,7 +292,8 @@ scheme_layers scheme_maker::make(const scheme_name& name) {
   static const calibration nothing;
   const std::shared_ptr<const transformer>& changed = form(name.cure);
   const bool reads = name.kind == arithmetic::calibrated ||
-                     name.kind == arithmetic::channel_simulated || name.needs_gram();
+                     name.kind == arithmetic::channel_simulated || name.needs_gram() ||
+                     name.corrected;
   scheme_layers made =
       make_scheme(name, changed ? *changed : model_, reads ? seen(name.cure) : nothing);
   made.model = changed;

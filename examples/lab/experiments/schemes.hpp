@@ -7,6 +7,7 @@
 #include <lab/experiments/perplexity.hpp>
 #include <lab/experiments/scheme_name.hpp>
 
+#include <filesystem>
 #include <map>
 
 namespace lab {
@@ -19,8 +20,18 @@ namespace lab {
 [[nodiscard]] scheme_layers make_scheme(std::string_view name, const transformer& model,
                                         const calibration& seen);
 
+/// Whether the layers follow from the weights alone, so that no other form of the model is needed.
+[[nodiscard]] bool is_streamable(const scheme_name& name) noexcept;
+
+/// A float model under this one scheme, which is streamable: the same bits as load_model() and
+/// make_scheme(), but a layer's float32 weights go when the scheme has its own, and so does the head's;
+/// an embedding that only looks up tokens stays in 16 bits when it comes in such. `model` is without
+/// these weights afterwards, and has to stay.
+[[nodiscard]] scheme_layers load_scheme(const std::filesystem::path& path, const scheme_name& name,
+                                        transformer& model);
+
 /// Makes schemes of one model. Calibrates when the first scheme needs it, once for all schemes that
-/// quantize the same inputs: those of the model as it is, smoothed, or rotated.
+/// quantize the same inputs: those of the model as it is, smoothed, rotated, or equalized.
 class scheme_maker {
  public:
   /// So many windows of a calibration run are done.
@@ -34,8 +45,8 @@ class scheme_maker {
                std::size_t threads, listener report = {});
 
   /// From now on what calibration saw comes from here, a calibration table, and not from the text.
-  /// Throws input_error when a scheme needs Gram matrices or samples, which tables do not
-  /// hold.
+  /// Throws input_error when a scheme needs Gram matrices, means or samples, which tables
+  /// do not hold.
   void use(std::map<activation_cure, calibration> seen);
 
   [[nodiscard]] scheme_layers make(const scheme_name& name);
@@ -53,7 +64,7 @@ class scheme_maker {
   std::span<const window> windows_;
   std::size_t threads_;
   listener report_;
-  bool gram_, samples_, from_table_ = false;
+  bool gram_, means_, samples_, from_table_ = false;
   std::map<activation_cure, calibration> seen_;
   std::map<activation_cure, std::shared_ptr<const transformer>> forms_;
 };

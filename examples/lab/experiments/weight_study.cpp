@@ -108,7 +108,7 @@ weight_study study_weights(const std::filesystem::path& checkpoint,
                            weight_layout layout) {
   for (const scheme_name& s : schemes) {
     if (s.kind == arithmetic::weight_only && s.method == weight_method::nearest &&
-        s.attention == attention_kind::floats) {
+        s.cure == activation_cure::none && !s.corrected && s.attention == attention_kind::floats) {
       continue;
     }
     throw input_error("weights: " + in_quotes(s.text) +

@@ -29,13 +29,21 @@ std::size_t size_or(const json_object& config, std::string_view key, std::uint64
   return static_cast<std::size_t>(config.maybe_integer(key, 1, high).value_or(fallback));
 }
 
-std::optional<std::uint32_t> token_id(const json_object& config, std::string_view key) {
+/// Throws unless the vocabulary, whose size `whose` says, has the token.
+void require_token(const json_object& config, std::string_view key, std::uint64_t id,
+                   std::size_t vocab, std::string_view whose) {
+  if (id >= vocab) config.wrong(key, "has token ", id, "; expected less than ", vocab, ", ", whose);
+}
+
+std::optional<std::uint32_t> token_id(const json_object& config, std::string_view key,
+                                      std::size_t vocab, std::string_view whose) {
   const auto id = config.maybe_integer(key, 0, 0xFFFFFFFFu);
   if (!id) return std::nullopt;
+  require_token(config, key, *id, vocab, whose);
   return static_cast<std::uint32_t>(*id);
 }
 
-/// A number, or a list of them, all in a vocabulary whose size `whose` says.
+/// A number, or a list of them.
 std::vector<std::uint32_t> eos_ids(const json_object& config, std::size_t vocab,
                                    std::string_view whose) {
   constexpr const char* key = "eos_token_id";
@@ -43,17 +51,14 @@ std::vector<std::uint32_t> eos_ids(const json_object& config, std::size_t vocab,
   if (found == nullptr) return {};
   std::vector<std::uint32_t> ids;
   if (!found->is_array()) {
-    ids.push_back(*token_id(config, key));
-  } else {
-    for (const json& item : *found) {
-      if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 0xFFFFFFFFu)
-        config.wrong(key, "element ", ids.size(), " is not a token; expected a list of integers");
-      ids.push_back(item.get<std::uint32_t>());
-    }
+    ids.push_back(*token_id(config, key, vocab, whose));
+    return ids;
   }
-  for (const std::uint32_t id : ids) {
-    if (id >= vocab)
-      config.wrong(key, "has token ", id, "; expected less than ", vocab, ", ", whose);
+  for (const json& item : *found) {
+    if (!item.is_number_unsigned() || item.get<std::uint64_t>() > 0xFFFFFFFFu)
+      config.wrong(key, "element ", ids.size(), " is not a token; expected a list of integers");
+    require_token(config, key, item.get<std::uint64_t>(), vocab, whose);
+    ids.push_back(item.get<std::uint32_t>());
   }
   return ids;
 }
@@ -233,7 +238,7 @@ model_config parse_config(std::string_view text, const std::string& file) {
   model_config c = read_family(config, family);
   c.vocab = size(config, "vocab_size", most_tokens);
   c.tied_head = config.boolean("tie_word_embeddings", family != model_family::llama);
-  c.bos = token_id(config, "bos_token_id");
+  c.bos = token_id(config, "bos_token_id", c.vocab, "vocab_size");
   c.eos = eos_ids(config, c.vocab, "vocab_size");
   if (c.head_width == 0 && c.width % c.heads != 0)
     config.wrong(family == model_family::gpt2 ? "n_head" : "num_attention_heads", "is ", c.heads,

@@ -53,7 +53,7 @@ struct model_config {
   double rope_theta = 0;    ///< base of the rotary angles; 0: learned positions instead
   bool scale_attention = true;          ///< divide the scores by sqrt(head_width)
   bool scale_by_inverse_layer = false;  ///< and by layer + 1
-  std::optional<std::uint32_t> bos;     ///< as the file says: compare with vocab before use
+  std::optional<std::uint32_t> bos;     ///< below vocab, as all of eos
   std::vector<std::uint32_t> eos;       ///< each of them ends a text
 
   [[nodiscard]] bool rotary() const noexcept { return rope_theta > 0; }

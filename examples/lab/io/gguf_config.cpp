@@ -3,6 +3,7 @@
 #include <lab/io/config_limits.hpp>
 #include <lab/io/gguf_config.hpp>
 #include <lab/io/gguf_metadata.hpp>
+#include <lab/io/safetensors.hpp>
 
 #include <algorithm>
 
@@ -20,9 +21,12 @@ std::size_t size_or(const gguf_metadata& m, std::string_view key, std::uint64_t 
   return static_cast<std::size_t>(m.maybe_integer(key, 1, high).value_or(fallback));
 }
 
-std::optional<std::uint32_t> token_id(const gguf_metadata& m, std::string_view key) {
+std::optional<std::uint32_t> token_id(const gguf_metadata& m, std::string_view key,
+                                      std::size_t vocab) {
   const auto id = m.maybe_integer(key, 0, 0xFFFFFFFFu);
   if (!id) return std::nullopt;
+  if (*id >= vocab)
+    m.wrong(key, "is token ", *id, "; expected less than ", vocab, ", the rows of the embedding");
   return static_cast<std::uint32_t>(*id);
 }
 
@@ -99,11 +103,14 @@ void read_gpt2(const gguf_metadata& m, model_config& c) {
 }
 
 /// Rows of the embedding.
-std::size_t read_vocabulary(const gguf_metadata& m, const std::string& a) {
+std::size_t read_vocabulary(const gguf_metadata& m, const std::string& a, std::size_t width) {
   const gguf_tensor& embedding = m.file().at("token_embd.weight");
   if (embedding.shape.size() != 2 || embedding.shape[0] < 1 || embedding.shape[0] > limits::tokens)
     reject({m.file().path()}, "tensor \"token_embd.weight\" is not a matrix of 1 to ",
            limits::tokens, " tokens");
+  if (embedding.shape[1] != width)  // before a token is too large for what are no rows
+    reject({m.file().path()}, "tensor \"token_embd.weight\" has shape ",
+           shape_text(embedding.shape), ", expected [tokens, ", width, "]");
   const auto rows = static_cast<std::size_t>(embedding.shape[0]);
   const std::string key = a + "vocab_size";
   if (const std::size_t said = size_or(m, key, limits::tokens, rows); said != rows)
@@ -132,12 +139,12 @@ model_config gguf_config(const gguf_file& file) {
   const double eps = m.real(epsilon);
   if (!(eps >= 0 && eps < 1)) m.wrong(epsilon, "is ", eps, "; expected 0 <= epsilon < 1");
   c.norm_eps = static_cast<float>(eps);
-  c.vocab = read_vocabulary(m, a);
+  c.vocab = read_vocabulary(m, a, c.width);
   c.tied_head = file.find("output.weight") == nullptr;
-  c.bos = token_id(m, "tokenizer.ggml.bos_token_id");
+  c.bos = token_id(m, "tokenizer.ggml.bos_token_id", c.vocab);
   for (const char* key : {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id",
                           "tokenizer.ggml.eom_token_id"}) {
-    const auto end = token_id(m, key);
+    const auto end = token_id(m, key, c.vocab);
     if (end && std::find(c.eos.begin(), c.eos.end(), *end) == c.eos.end()) c.eos.push_back(*end);
   }
   return c;

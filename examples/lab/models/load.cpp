@@ -183,7 +183,8 @@ block any_block(const reader& r, const model_config& c, std::size_t i) {
 }  // namespace
 
 transformer load_model(const model_config& c, const safetensors& weights,
-                       const weight_source& others, std::size_t threads) {
+                       const weight_source& others, std::size_t threads,
+                       const weight_taker* taker) {
   const reader r(c, weights, others);
   const bool gpt2 = c.family == model_family::gpt2;
   r.refuse_more_layers(gpt2 ? "h." : "layers.");
@@ -198,15 +199,15 @@ transformer load_model(const model_config& c, const safetensors& weights,
     m.project_in = r.linear("project_in", c.width, c.embed_width, false);
     m.project_out = r.linear("project_out", c.embed_width, c.width, false);
   }
+  if (!c.tied_head) m.head = r.exact("lm_head.weight", {c.vocab, c.embed_width});
   // Other weights come in the order of the layers, so by one thread.
-  load_blocks(m, weights.path(), others ? 1 : threads,
+  load_blocks(m, weights.path(), others ? 1 : threads, taker,
               [&](std::size_t i) { return any_block(r, c, i); });
   if (c.final_norm) {
     m.final_norm = r.layer_norm(gpt2                            ? "ln_f"
                                 : c.family == model_family::opt ? "final_layer_norm"
                                                                 : "norm");
   }
-  if (!c.tied_head) m.head = r.exact("lm_head.weight", {c.vocab, c.embed_width});
   return m;
 }
 
@@ -218,11 +219,24 @@ std::size_t loading_threads() noexcept {
 #endif
 }
 
-transformer load_model(const std::filesystem::path& path) {
-  if (is_gguf(path)) return load_gguf_model(gguf_file(path));
+namespace {
+
+transformer load_any(const std::filesystem::path& path, const weight_taker* taker) {
+  const std::size_t threads = loading_threads();
+  if (is_gguf(path)) return load_gguf_model(gguf_file(path), threads, taker);
   const model_config config =
       load_config(path);  // first: an unknown architecture has no weights for us
-  return load_model(config, safetensors(path));
+  return load_model(config, safetensors(path), {}, threads, taker);
+}
+
+}  // namespace
+
+transformer load_model(const std::filesystem::path& path) {
+  return load_any(path, nullptr);
+}
+
+transformer load_model(const std::filesystem::path& path, const weight_taker& taker) {
+  return load_any(path, &taker);
 }
 
 }  // namespace lab

@@ -22,6 +22,17 @@ namespace lab {
 /// times the file).
 [[nodiscard]] transformer load_model(const std::filesystem::path& path);
 
+/// Hears of weights as they are read, on one thread and in the order of computation. What it takes out
+/// of them is never held beside what is still to come.
+struct weight_taker {
+  std::function<void(transformer& m)> tables;  ///< embedding and head are there, no block is
+  std::function<void(dense& d)> layer;         ///< one of linears(); its block is there
+};
+
+/// The same, a block at a time: beside what the taker leaves, the float32 weights of one block, or of
+/// embedding and head, are resident (docs/decisions.md, "What loading holds").
+[[nodiscard]] transformer load_model(const std::filesystem::path& path, const weight_taker& taker);
+
 /// The weights [out, in] of a linear layer, by its name with prefix, of a file that does not hold
 /// them as `<name>.weight`, or as codes of int8.
 using weight_source =
@@ -34,6 +45,7 @@ using weight_source =
 /// in the file as floats, in the order of transformer::linears().
 [[nodiscard]] transformer load_model(const model_config& config, const safetensors& weights,
                                      const weight_source& others = {},
-                                     std::size_t threads = loading_threads());
+                                     std::size_t threads = loading_threads(),
+                                     const weight_taker* taker = nullptr);
 
 }  // namespace lab

@@ -102,16 +102,16 @@ block read_block(gguf_reader& r, const model_config& c, std::size_t i) {
 
 }  // namespace
 
-transformer load_gguf_model(const gguf_file& file, std::size_t threads) {
+transformer load_gguf_model(const gguf_file& file, std::size_t threads, const weight_taker* taker) {
   transformer m;
   m.config = gguf_config(file);
   const model_config& c = m.config;
   gguf_reader r(file);
   m.embedding = r.tensor("token_embd.weight", {c.vocab, c.width});
   if (!c.rotary()) m.positions = r.tensor("position_embd.weight", {c.positions, c.width});
-  load_blocks(m, file.path(), threads, [&](std::size_t i) { return read_block(r, c, i); });
-  m.final_norm = r.layer_norm("output_norm", c);
   if (!c.tied_head) m.head = r.tensor("output.weight", {c.vocab, c.width});
+  load_blocks(m, file.path(), threads, taker, [&](std::size_t i) { return read_block(r, c, i); });
+  m.final_norm = r.layer_norm("output_norm", c);
   r.refuse_unused();
   return m;
 }

@@ -16,6 +16,7 @@ namespace lab {
 /// has another shape than the metadata says, holds a NaN or an infinity, or has no place in such a
 /// model is an input_error that names it. Memory is that of load_model().
 [[nodiscard]] transformer load_gguf_model(const gguf_file& file,
-                                          std::size_t threads = loading_threads());
+                                          std::size_t threads = loading_threads(),
+                                          const weight_taker* taker = nullptr);
 
 }  // namespace lab

@@ -104,14 +104,27 @@ void float_linear::apply(matrix_view<const float> x, matrix_view<float> y) const
   multiply(*weights_, weights_->weight.data(), x, y);
 }
 
+namespace {
+
+template <class Dense, class Block>
+void append_linears(std::vector<Dense*>& all, Block& b) {
+  for (Dense& d : b.qkv) all.push_back(&d);
+  all.push_back(&b.attention_out);
+  if (b.gate) all.push_back(&*b.gate);
+  all.insert(all.end(), {&b.fc1, &b.fc2});
+}
+
+}  // namespace
+
 std::vector<const dense*> transformer::linears() const {
   std::vector<const dense*> all;
-  for (const block& b : blocks) {
-    for (const dense& d : b.qkv) all.push_back(&d);
-    all.push_back(&b.attention_out);
-    if (b.gate) all.push_back(&*b.gate);
-    all.insert(all.end(), {&b.fc1, &b.fc2});
-  }
+  for (const block& b : blocks) append_linears(all, b);
+  return all;
+}
+
+std::vector<dense*> linears_of(block& b) {
+  std::vector<dense*> all;
+  append_linears(all, b);
   return all;
 }
 
@@ -123,6 +136,7 @@ std::size_t transformer::linear_parameters() const {
 
 std::size_t transformer::parameters() const {
   std::size_t n = linear_parameters() + embedding.size() + positions.size() + head.size();
+  if (short_embedding) n += short_embedding->size();
   for (const auto* p : {&project_in, &project_out}) {
     if (*p) n += (*p)->weight.size() + (*p)->bias.size();
   }
@@ -168,7 +182,11 @@ void embed(const transformer& m, std::span<const std::uint32_t> ids, workspace& 
   const std::size_t T = ids.size(), E = c.embed_width;
   const matrix_view<float> tokens = m.project_in ? matrix_view<float>(w.h.data(), T, E) : x;
   for (std::size_t t = 0; t < T; ++t) {
-    std::copy_n(m.embedding.data() + ids[t] * E, E, tokens.row(t).data());
+    if (m.short_embedding) {
+      m.short_embedding->read(ids[t] * E, tokens.row(t));
+    } else {
+      std::copy_n(m.embedding.data() + ids[t] * E, E, tokens.row(t).data());
+    }
   }
   if (m.project_in) multiply(*m.project_in, m.project_in->weight.data(), tokens, x);
   if (m.positions.empty()) return;

@@ -15,6 +15,7 @@
 
 #include <lab/models/kv_store.hpp>
 #include <lab/models/linear.hpp>
+#include <lab/models/short_table.hpp>
 #include <lab/models/stage_times.hpp>
 #include <zeropoint/base/aligned_buffer.hpp>
 
@@ -39,8 +40,9 @@ struct block {
 
 struct transformer {
   model_config config;
-  std::vector<float> embedding;                  ///< [V, E], E = embed_width
-  std::vector<float> positions;                  ///< [positions + position_offset, C], or empty
+  std::vector<float> embedding;                ///< [V, E], E = embed_width
+  std::optional<short_table> short_embedding;  ///< in its place, where nothing but embed() reads it
+  std::vector<float> positions;                ///< [positions + position_offset, C], or empty
   std::optional<dense> project_in, project_out;  ///< E -> C, C -> E, when E != C
   std::vector<block> blocks;
   std::optional<norm> final_norm;
@@ -53,6 +55,9 @@ struct transformer {
   /// Parameters of linears(): what a scheme can shrink.
   [[nodiscard]] std::size_t linear_parameters() const;
 };
+
+/// Of one block, in that order.
+[[nodiscard]] std::vector<dense*> linears_of(block& b);
 
 /// float_linear for each of model.linears().
 [[nodiscard]] linear_set float_linears(const transformer& model);

@@ -42,6 +42,7 @@ class histogram {
                " values in their bin");
     ZP_REQUIRE(exponent > min_exponent || count_ == zeros,
                "histogram: values other than 0 in bins of the width ", bin_width());
+    if (exponent > min_exponent) require_reached();
   }
 
   void observe(std::span<const float> x) noexcept {
@@ -78,6 +79,12 @@ class histogram {
   }
   [[nodiscard]] int exponent() const noexcept { return exponent_; }
   [[nodiscard]] double bin_width() const noexcept { return std::ldexp(1.0, exponent_); }
+  /// The element of counts() for v, which is finite and below bins * bin_width().
+  [[nodiscard]] std::size_t bin_of(float v) const noexcept {
+    const auto b =
+        static_cast<std::size_t>(std::ldexp(static_cast<double>(std::fabs(v)), -exponent_));
+    return v < 0 ? bins - 1 - b : bins + b;
+  }
   /// Values with b * bin_width() <= |x| < (b + 1) * bin_width().
   [[nodiscard]] std::uint64_t magnitudes(std::size_t b) const noexcept {
     return counts_[bins + b] + counts_[bins - 1 - b];
@@ -89,6 +96,24 @@ class histogram {
  private:
   static constexpr int bin_bits = 12;
   static_assert(bins == std::size_t{1} << bin_bits);
+
+  /// Throws unless the bins are the narrowest that hold the largest value, and all of them have floats.
+  void require_reached() const {
+    bool outer = false;
+    for (std::size_t b = bins / 2; b < bins; ++b) outer = outer || magnitudes(b) != 0;
+    ZP_REQUIRE(outer, "histogram: bins of the width ", bin_width(), ", but no value from ",
+               static_cast<double>(bins / 2) * bin_width(), " on; expected narrower bins");
+    constexpr int finest = std::numeric_limits<float>::min_exponent -
+                           std::numeric_limits<float>::digits;  // floats are multiples of 2^-149
+    if (exponent_ > finest) return;
+    const std::uint64_t step = std::uint64_t{1} << (finest - exponent_);
+    for (std::size_t b = 0; b < bins; ++b) {
+      const std::uint64_t zeros = b == 0 ? zeros_ : 0;
+      ZP_REQUIRE((b != 0 && b % step == 0) || magnitudes(b) == zeros, "histogram: ", magnitudes(b),
+                 " values in bin ", b, " of the width ", bin_width(), ", expected ", zeros,
+                 ": it holds no other float");
+    }
+  }
 
   /// Bins of width 2^exponent, if they are narrower now.
   void coarsen(int exponent) noexcept {

@@ -144,7 +144,8 @@ class moving_average {
 class distribution {
  public:
   distribution() = default;
-  /// Throws `error` when the two counted different streams.
+  /// Throws `error` when the two counted different streams: other counts, or extremes that do not lie
+  /// in the outermost bins with a value.
   distribution(const min_max& extremes, histogram values)
       : extremes_(extremes), values_(std::move(values)) {
     ZP_REQUIRE(extremes_.count() == values_.count(), "distribution: extremes of ",
@@ -153,6 +154,7 @@ class distribution {
     ZP_REQUIRE(count() == 0 || (static_cast<double>(extremes_.range().max) < limit &&
                                 static_cast<double>(extremes_.range().min) > -limit),
                "distribution: values beyond the bins, which end at ", limit);
+    if (count() > 0) require_outermost();
   }
 
   void observe(std::span<const float> x) noexcept {
@@ -175,6 +177,23 @@ class distribution {
   friend bool operator==(const distribution&, const distribution&) = default;
 
  private:
+  void require_outermost() const {
+    const auto counts = values_.counts();
+    std::size_t first = 0, last = counts.size() - 1;
+    while (counts[first] == 0) ++first;
+    while (counts[last] == 0) --last;
+    const value_range r = extremes_.range();
+    ZP_REQUIRE(values_.bin_of(r.min) == first && values_.bin_of(r.max) == last,
+               "distribution: extremes ", r.min, " and ", r.max,
+               ", but the bins with values go from ", values_.edge(first), " to ",
+               values_.edge(last + 1));
+    const std::uint64_t right = counts[histogram::bins], zeros = values_.zeros();
+    const bool max_fits = last != histogram::bins || (r.max == 0) == (right == zeros);
+    ZP_REQUIRE(max_fits && (zeros > 0 ? r.min <= 0 : r.min != 0), "distribution: extremes ", r.min,
+               " and ", r.max, ", but ", zeros, " of ", right, " values from 0 to ",
+               values_.bin_width(), " are 0");
+  }
+
   min_max extremes_;
   histogram values_;
 };
