@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <fstream>
 #include <map>
 #include <thread>
 #include <vector>
@@ -115,6 +116,31 @@ TEST_CASE("shared pages: what is freed is used again, however it was cut") {
   for (void* const s : small) pages::free(s);
   pages::free(first);
   CHECK(pages::mapped() <= pages::area_bytes * 2);
+}
+
+TEST_CASE("shared pages: a trim returns what is free and nothing else") {
+  const auto resident = [] {
+    std::size_t all = 0, pages_here = 0;
+    std::ifstream("/proc/self/statm") >> all >> pages_here;
+    return pages_here * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
+  };
+  zp::trim_memory();
+  const std::size_t others = pages::mapped();
+  std::vector<char*> blocks;
+  for (int i = 0; i < 32; ++i) {  // 32 MB: more than four areas
+    blocks.push_back(static_cast<char*>(pages::allocate(1 << 20)));
+    std::fill(blocks.back(), blocks.back() + (1 << 20), static_cast<char>(i + 1));
+  }
+  const std::size_t full = resident();
+  for (std::size_t i = 1; i < 32; ++i) pages::free(blocks[i]);  // the first pins its area
+  zp::trim_memory();
+  CHECK(pages::mapped() <= others + pages::area_bytes);
+  CHECK(resident() + (std::size_t{24} << 20) < full);
+  CHECK(std::count(blocks[0], blocks[0] + (1 << 20), 1) == 1 << 20);
+  const auto* const again = static_cast<char*>(pages::allocate(5 << 20));
+  CHECK(std::count(again, again + (5 << 20), 0) == 5 << 20);
+  pages::free(const_cast<char*>(again));
+  pages::free(blocks[0]);
 }
 
 TEST_CASE("shared pages: from many threads") {

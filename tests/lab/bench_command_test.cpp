@@ -306,7 +306,7 @@ TEST_CASE("Sizes of a checkpoint in float16: what quantize writes, what memory s
   const std::string model = files.path() / "model", out = files.path() / "out",
                     file = files.path() / "bench.json";
   lab::write_random_checkpoint(R"({"architectures": ["GPT2LMHeadModel"], "model_type": "gpt2",
-    "vocab_size": 2000, "n_positions": 32, "n_embd": 384, "n_layer": 4, "n_head": 6,
+    "vocab_size": 2000, "n_positions": 32, "n_embd": 768, "n_layer": 4, "n_head": 12,
     "activation_function": "gelu_new", "layer_norm_epsilon": 1e-05})",
                                model, 1);
   REQUIRE(zp_lab({"quantize", "--model", model, "--scheme", "w8", "-o", out}).code == 0);
@@ -320,12 +320,13 @@ TEST_CASE("Sizes of a checkpoint in float16: what quantize writes, what memory s
   CHECK(list[1]["disk_bytes"] == tensor_bytes(out));
   CHECK(list[3]["disk_bytes"] == std::filesystem::file_size(out + "/model.safetensors"));
   if (test::allocator_keeps_memory) return;
-  for (const json& j : list) {  // 31.4 MB in float32, 10.1 in w8, 7.0 in w4
+  for (const json& j :
+       list) {  // 119 MB in float32, 35 in w8, 24 in w4; what is freed returns by 2 MB
     const double measured = j["resident_bytes"].get<double>(),
                  counted = j["details"]["weight_bytes"].get<double>() +
                            j["details"]["cache_bytes"].get<double>();
     CAPTURE(j["scheme"], measured, counted);
-    CHECK(std::fabs(measured - counted) < 0.05 * counted + 5e5);
+    CHECK(std::fabs(measured - counted) < 0.05 * counted + 2.1e6);
   }
 }
 

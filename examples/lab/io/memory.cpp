@@ -1,5 +1,6 @@
 // getrusage(): in KiB, on macOS in bytes. /proc/self/statm: in pages, Linux only.
 #include <lab/io/memory.hpp>
+#include <zeropoint/base/system_memory.hpp>
 
 #include <cstdio>
 
@@ -26,6 +27,7 @@ std::uint64_t resident_memory() noexcept {
 #if defined(__GLIBC__)
   ::malloc_trim(0);
 #endif
+  zeropoint::trim_memory();
   std::FILE* const file = std::fopen("/proc/self/statm", "r");
   if (file == nullptr) return 0;
   unsigned long long all = 0, resident = 0;

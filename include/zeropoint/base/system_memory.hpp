@@ -112,18 +112,16 @@ class shared_pages {
   }
   static void free(void* data) noexcept {
     const std::lock_guard lock(guard());
-    bool another_is_empty = false;
-    for (area** at = &areas(); *at != nullptr;) {
-      area& here = **at;
-      if (here.holds(data)) here.give_back(static_cast<block*>(data) - 1);
-      if (here.used == 0 && another_is_empty) {
-        *at = here.next;
-        ::munmap(&here, area_bytes);
-        continue;
-      }
-      another_is_empty = another_is_empty || here.used == 0;
-      at = &here.next;
+    for (area* a = areas(); a != nullptr; a = a->next) {
+      if (a->holds(data)) a->give_back(static_cast<block*>(data) - 1);
     }
+    unmap_empty(1);
+  }
+  /// Unmaps the area that waits for the next temporary; huge pages within free blocks go back as well.
+  static void trim() noexcept {
+    const std::lock_guard lock(guard());
+    unmap_empty(0);
+    for (area* a = areas(); a != nullptr; a = a->next) a->return_free_pages();
   }
   /// Bytes that are mapped for blocks.
   [[nodiscard]] static std::size_t mapped() noexcept {
@@ -160,16 +158,20 @@ class shared_pages {
       const auto begin = reinterpret_cast<std::uintptr_t>(this);
       return at - begin < area_bytes;
     }
+    /// Makes one of a free block and those that lie free behind it.
+    void merge_behind(block& b) noexcept {
+      for (block* n = behind(&b); n != end() && !n->used; n = behind(&b)) {
+        b.was_used = b.was_used || n->was_used;
+        // Its header is among the bytes now.
+        if (!b.was_used) std::memset(static_cast<void*>(n), 0, sizeof(block));
+        b.size += n->size;
+      }
+    }
     /// The first free block of that size, or null.
     [[nodiscard]] block* take(std::size_t size) noexcept {
       for (block* b = first(); b != end(); b = behind(b)) {
         if (b->used) continue;
-        for (block* n = behind(b); n != end() && !n->used; n = behind(b)) {
-          b->was_used = b->was_used || n->was_used;
-          // Its header is among the bytes now.
-          if (!b->was_used) std::memset(static_cast<void*>(n), 0, sizeof(block));
-          b->size += n->size;
-        }
+        merge_behind(*b);
         if (b->size < size) continue;
         if (b->size - size > sizeof(block)) {
           auto* const rest = reinterpret_cast<block*>(reinterpret_cast<std::byte*>(b) + size);
@@ -182,6 +184,18 @@ class shared_pages {
       }
       return nullptr;
     }
+    void return_free_pages() noexcept {
+      for (block* b = first(); b != end(); b = behind(b)) {
+        if (b->used) continue;
+        merge_behind(*b);
+        const auto begin = reinterpret_cast<std::uintptr_t>(b + 1);
+        const std::size_t skipped = (huge_page - begin % huge_page) % huge_page;
+        const std::size_t size = b->size - sizeof(block);
+        if (size < skipped + huge_page) continue;
+        static_cast<void>(::madvise(reinterpret_cast<std::byte*>(b + 1) + skipped,
+                                    (size - skipped) / huge_page * huge_page, MADV_DONTNEED));
+      }
+    }
     void give_back(block* b) noexcept {
       b->used = false;
       b->was_used = true;
@@ -189,6 +203,19 @@ class shared_pages {
     }
   };
 
+  /// All empty areas but the first `kept`.
+  static void unmap_empty(std::size_t kept) noexcept {
+    for (area** at = &areas(); *at != nullptr;) {
+      area& here = **at;
+      if (here.used != 0 || kept != 0) {
+        if (here.used == 0) --kept;
+        at = &here.next;
+      } else {
+        *at = here.next;
+        ::munmap(&here, area_bytes);
+      }
+    }
+  }
   [[nodiscard]] static area*& areas() noexcept {
     static constinit area* first = nullptr;
     return first;
@@ -239,5 +266,12 @@ inline void free_memory(const memory& m, std::size_t bytes) noexcept {
 }
 
 }  // namespace detail
+
+/// Returns what freed buffers left for the next ones to the system, as malloc_trim does for the heap.
+inline void trim_memory() noexcept {
+#if defined(__linux__)
+  detail::shared_pages::trim();
+#endif
+}
 
 }  // namespace zeropoint::inline ZP_BASELINE
