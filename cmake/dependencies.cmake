@@ -15,6 +15,7 @@ macro(zp_find package repository tag)
   endif()
 endmacro()
 
+find_package(Threads REQUIRED GLOBAL)  # thread_team; a C library before glibc 2.34 has it apart
 zp_find(xsimd https://github.com/xtensor-stack/xsimd.git 8.1.0)
 if(ZP_BUILD_TESTS OR ZP_BUILD_BENCH)
   zp_find(Eigen3 https://gitlab.com/libeigen/eigen.git 3.4.0)

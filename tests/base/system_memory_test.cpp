@@ -1,181 +1,34 @@
-// Where buffers come from: sizes, zeros, and that nobody gets what another one has.
+// Which memory comes from where, and goes back there.
 #include <zeropoint/base/system_memory.hpp>
 
 #include <algorithm>
-#include <atomic>
-#include <fstream>
-#include <map>
-#include <thread>
-#include <vector>
 
-#include "support/memory.hpp"
 #include "support/test.hpp"
-
-#if defined(__linux__)
-#include <sys/wait.h>
-#include <unistd.h>
-#endif
 
 namespace zp = zeropoint;
 
-TEST_CASE("mapped sizes are whole huge pages, or whole pages of 64 KB behind them") {
-  constexpr std::size_t page = zp::detail::huge_page;
-  using zp::detail::mapped_size;
-  STATIC_REQUIRE(mapped_size(page / 4 * 3) == page);
-  STATIC_REQUIRE(mapped_size(page + 1) == page + (1u << 16));
-  STATIC_REQUIRE(mapped_size(page + page / 2) == page + page / 2);
-  STATIC_REQUIRE(mapped_size(2 * page - 1) == 2 * page);
-  using zp::detail::huge_pages_within;
-  STATIC_REQUIRE(huge_pages_within(0) == 0);
-  STATIC_REQUIRE(huge_pages_within(page / 4 * 3 - 1) == 0);
-  STATIC_REQUIRE(huge_pages_within(page / 4 * 3) == 1);
-  STATIC_REQUIRE(huge_pages_within(page + page / 2) == 1);
-  STATIC_REQUIRE(huge_pages_within(page + page / 4 * 3) == 2);
-}
-
-#if defined(__linux__)
-namespace {
-
-using pages = zp::detail::shared_pages;
-
-/// Blocks with what was written to them: the same byte from end to end.
-class blocks {
- public:
-  /// False when a block is not zero, not aligned, or lies in another one.
-  [[nodiscard]] bool allocate(std::size_t bytes, char mark) {
-    auto* const data = static_cast<char*>(pages::allocate(bytes));
-    if (data == nullptr || reinterpret_cast<std::uintptr_t>(data) % 64 != 0) return false;
-    if (std::count(data, data + bytes, 0) != static_cast<std::ptrdiff_t>(bytes)) return false;
-    std::fill(data, data + bytes, mark);
-    const auto behind = all_.lower_bound(data);
-    if (behind != all_.end() && data + bytes > behind->first) return false;
-    if (behind != all_.begin()) {
-      const auto before = std::prev(behind);
-      if (before->first + before->second > data) return false;
-    }
-    all_[data] = bytes;
-    return true;
-  }
-  /// False when it does not hold what was written.
-  [[nodiscard]] bool free(std::size_t which) {
-    const auto at = std::next(all_.begin(), static_cast<std::ptrdiff_t>(which % all_.size()));
-    const auto [data, bytes] = *at;
-    const bool kept = std::count(data, data + bytes, *data) == static_cast<std::ptrdiff_t>(bytes);
-    pages::free(data);
-    all_.erase(at);
-    return kept;
-  }
-  [[nodiscard]] std::size_t count() const { return all_.size(); }
-  [[nodiscard]] std::size_t bytes() const {
-    std::size_t sum = 0;
-    for (const auto& [data, bytes] : all_) sum += bytes;
-    return sum;
-  }
-
- private:
-  std::map<char*, std::size_t> all_;
-};
-
-bool random_use(std::uint64_t seed, int rounds, std::size_t most) {
-  test::generator g(seed);
-  blocks mine;
-  for (int round = 0; round < rounds; ++round) {
-    const bool more = mine.count() == 0 || (mine.count() < most && g() % 2 == 0);
-    const std::size_t bytes = pages::smallest + g() % (std::size_t{3} << 19);
-    const char mark = static_cast<char>(1 + g() % 100);
-    if (!(more ? mine.allocate(bytes, mark) : mine.free(g()))) return false;
-  }
-  while (mine.count() != 0) {
-    if (!mine.free(g())) return false;
-  }
-  return true;
-}
-
-}  // namespace
-
-TEST_CASE("shared pages: zeroed, kept apart, and returned") {
-  const auto seed = test::seed(70);
-  INFO(test::seed_text(seed));
-  const std::size_t before = pages::mapped();
-  REQUIRE(random_use(seed, 2000, 40));
-  REQUIRE(pages::mapped() <= before + pages::area_bytes);  // one may wait for the next block
-  REQUIRE(pages::allocate(pages::area_bytes) == nullptr);  // more than an area has
-}
-
-TEST_CASE("shared pages: what is freed is used again, however it was cut") {
-  std::vector<void*> small;
-  void* const first = pages::allocate(1 << 20);
-  const std::size_t mapped = pages::mapped();
-  for (int round = 0; round < 200; ++round) {  // a long life beside each short one
-    void* const temporary = pages::allocate(1 << 20);
-    small.push_back(pages::allocate(pages::smallest));
-    pages::free(temporary);
-  }
-  // 200 x 64 KB are 12.5 MB: two areas, three with what lies in front of the large ones.
-  CHECK(pages::mapped() <= mapped + 3 * pages::area_bytes);
-  for (void* const s : small) pages::free(s);
-  pages::free(first);
-  CHECK(pages::mapped() <= pages::area_bytes * 2);
-}
-
-TEST_CASE("shared pages: a trim returns what is free and nothing else") {
-  const auto resident = [] {
-    std::size_t all = 0, pages_here = 0;
-    std::ifstream("/proc/self/statm") >> all >> pages_here;
-    return pages_here * static_cast<std::size_t>(sysconf(_SC_PAGESIZE));
-  };
-  zp::trim_memory();
-  const std::size_t others = pages::mapped();
-  std::vector<char*> blocks;
-  for (int i = 0; i < 32; ++i) {  // 32 MB: more than four areas
-    blocks.push_back(static_cast<char*>(pages::allocate(1 << 20)));
-    std::fill(blocks.back(), blocks.back() + (1 << 20), static_cast<char>(i + 1));
-  }
-  const std::size_t full = resident();
-  for (std::size_t i = 1; i < 32; ++i) pages::free(blocks[i]);  // the first pins its area
-  zp::trim_memory();
-  CHECK(pages::mapped() <= others + pages::area_bytes);
-  CHECK(resident() + (std::size_t{24} << 20) < full);
-  CHECK(std::count(blocks[0], blocks[0] + (1 << 20), 1) == 1 << 20);
-  const auto* const again = static_cast<char*>(pages::allocate(5 << 20));
-  CHECK(std::count(again, again + (5 << 20), 0) == 5 << 20);
-  pages::free(const_cast<char*>(again));
-  pages::free(blocks[0]);
-}
-
-TEST_CASE("shared pages: from many threads") {
-  const auto seed = test::seed(71);
-  INFO(test::seed_text(seed));
-  std::vector<char> fine(4);
-  std::vector<std::thread> threads;
-  for (std::size_t t = 0; t < fine.size(); ++t) {
-    threads.emplace_back([&, t] { fine[t] = random_use(seed + t, 300, 8) ? 1 : 0; });
-  }
-  for (std::thread& t : threads) t.join();
-  REQUIRE(std::count(fine.begin(), fine.end(), 1) == static_cast<std::ptrdiff_t>(fine.size()));
-}
-
-TEST_CASE("shared pages: a child that is forked while others allocate goes on") {
-  const auto seed = test::seed(72);
-  INFO(test::seed_text(seed));
-  std::atomic<bool> stop{false};
-  std::thread busy([&] {
-    for (std::uint64_t s = seed; !stop; ++s) static_cast<void>(random_use(s, 10, 2));
-  });
-  int fine = 0;
-  for (int round = 0; round < 20; ++round) {
-    const pid_t child = fork();
-    if (child == 0) {
-      alarm(20);  // a lock that nobody will ever release
-      void* const data = pages::allocate(100'000);
-      pages::free(data);
-      _exit(data != nullptr ? 0 : 1);
-    }
-    int status = 0;
-    fine += child > 0 && waitpid(child, &status, 0) == child && status == 0 ? 1 : 0;
-  }
-  stop = true;
-  busy.join();
-  REQUIRE(fine == 20);
-}
+TEST_CASE("allocate_zeroed: sizes decide where memory comes from") {
+  using zp::detail::origin;
+  constexpr std::size_t kb = 1024;
+  const auto expected = [](std::size_t bytes) {
+#if ZP_MAPS_MEMORY
+    return bytes >= 1536 * kb ? origin::mapping : bytes >= 64 * kb ? origin::shared : origin::heap;
+#else
+    return bytes == 0 ? origin::shared : origin::heap;
 #endif
+  };
+  for (const std::size_t bytes :
+       {std::size_t{1}, 64 * kb - 1, 64 * kb, 1536 * kb - 1, 1536 * kb, 5000 * kb}) {
+    for (int round = 0; round < 2; ++round) {
+      INFO(bytes << " bytes");
+      const zp::detail::memory m = zp::detail::allocate_zeroed(bytes);
+      auto* const data = static_cast<char*>(m.data);
+      CHECK((m.from == expected(bytes)));
+      CHECK(reinterpret_cast<std::uintptr_t>(data) % 64 == 0);
+      CHECK(std::count(data, data + bytes, 0) == static_cast<std::ptrdiff_t>(bytes));
+      std::fill(data, data + bytes, char{1});
+      zp::detail::free_memory(m, bytes);
+    }
+  }
+  zp::trim_memory();
+}

@@ -36,6 +36,82 @@ bool runs_each_once(const zp::thread_team& team, std::size_t count) {
 
 }  // namespace
 
+namespace {
+
+/// Calls f once on each of `threads` threads of a team, all at the same time.
+template <class F>
+void on_each(std::size_t threads, F&& f) {
+  std::atomic<std::size_t> met{0};
+  std::mutex guard;
+  zp::thread_team{threads}(threads, [&](std::size_t) {
+    met.fetch_add(1);
+    while (met.load() < threads) std::this_thread::yield();
+    const std::lock_guard lock(guard);
+    f();
+  });
+}
+
+/// What `child` of a forked child returns; -1 when a signal ended it, as after 20 seconds.
+template <class F>
+int exit_code_of_child(F&& child) {
+  const pid_t id = fork();
+  if (id == 0) {
+    alarm(20);
+    _exit(child());
+  }
+  int status = 0;
+  if (id < 0 || waitpid(id, &status, 0) != id || !WIFEXITED(status)) return -1;
+  return WEXITSTATUS(status);
+}
+
+/// Whether a child of a process with threads may make threads, whoever does it. The thread sanitizer
+/// and QEMU 7 end it.
+bool children_have_threads() {
+  std::atomic<bool> stop{false};
+  std::thread other([&] {
+    while (!stop) std::this_thread::yield();
+  });
+  const int code = exit_code_of_child([] {
+    std::thread([] {}).join();
+    return 7;
+  });
+  stop = true;
+  other.join();
+  if (code != 7) WARN("not run: a forked child cannot make threads here");
+  return code == 7;
+}
+
+/// 7 if two threads work at the same time here.
+int works_in_two() {
+  on_each(2, [] {});
+  return runs_each_once(zp::thread_team(2), 100) ? 7 : 8;
+}
+
+}  // namespace
+
+// The first in this file: later ones have run a job. Each child forks with a thread in its first one.
+TEST_CASE("a team works in a child that was forked during the first job of all") {
+  if (!children_have_threads()) return;
+  int together = 0;
+  for (int round = 0; round < 20; ++round) {
+    together += exit_code_of_child([] {
+                  std::atomic<bool> begun{false};
+                  std::thread other([&] {
+                    begun = true;
+                    zp::thread_team(2)(2, [](std::size_t) {});
+                  });
+                  while (!begun) {
+                  }
+                  const int code = exit_code_of_child(works_in_two);
+                  other.join();
+                  return code;
+                }) == 7
+                    ? 1
+                    : 0;
+  }
+  CHECK(together == 20);
+}
+
 TEST_CASE("a team runs every task once with any number of threads") {
   for (const std::size_t threads : {0u, 1u, 2u, 3u, 8u, 2u}) {
     const zp::thread_team team(threads);
@@ -158,23 +234,6 @@ TEST_CASE("a team: an exception from a task reaches the caller, and leaves nothi
   REQUIRE(met == 3);
 }
 
-namespace {
-
-/// Calls f once on each of `threads` threads of a team, all at the same time.
-template <class F>
-void on_each(std::size_t threads, F&& f) {
-  std::atomic<std::size_t> met{0};
-  std::mutex guard;
-  zp::thread_team{threads}(threads, [&](std::size_t) {
-    met.fetch_add(1);
-    while (met.load() < threads) std::this_thread::yield();
-    const std::lock_guard lock(guard);
-    f();
-  });
-}
-
-}  // namespace
-
 TEST_CASE("a team: its threads leave the program's signals to the program's threads") {
   sigset_t before, after;
   REQUIRE(pthread_sigmask(SIG_BLOCK, nullptr, &before) == 0);
@@ -251,46 +310,6 @@ TEST_CASE("a team: threads that a job does not need sleep on") {
   }
 }
 #endif
-
-namespace {
-
-/// What `child` of a forked child returns; -1 when a signal ended it, as after 20 seconds.
-template <class F>
-int exit_code_of_child(F&& child) {
-  const pid_t id = fork();
-  if (id == 0) {
-    alarm(20);
-    _exit(child());
-  }
-  int status = 0;
-  if (id < 0 || waitpid(id, &status, 0) != id || !WIFEXITED(status)) return -1;
-  return WEXITSTATUS(status);
-}
-
-/// Whether a child of a process with threads may make threads, whoever does it. The thread sanitizer
-/// and QEMU 7 end it.
-bool children_have_threads() {
-  std::atomic<bool> stop{false};
-  std::thread other([&] {
-    while (!stop) std::this_thread::yield();
-  });
-  const int code = exit_code_of_child([] {
-    std::thread([] {}).join();
-    return 7;
-  });
-  stop = true;
-  other.join();
-  if (code != 7) WARN("not run: a forked child cannot make threads here");
-  return code == 7;
-}
-
-/// 7 if two threads work at the same time here.
-int works_in_two() {
-  on_each(2, [] {});
-  return runs_each_once(zp::thread_team(2), 100) ? 7 : 8;
-}
-
-}  // namespace
 
 TEST_CASE("a team works in a forked child, which has none of its parent's threads") {
   if (!children_have_threads()) return;

@@ -82,7 +82,7 @@ class workers {
   /// with the job that this call is a task of, this thread does everything itself. An exception from a
   /// task reaches the caller when all threads have left the job; tasks not yet begun are left out.
   void run(std::size_t helpers, std::size_t count, task f, const void* context) {
-    if (inside() || busy_.exchange(true, std::memory_order_acquire)) {
+    if (inside() || !follows_forks() || busy_.exchange(true, std::memory_order_acquire)) {
       for (std::size_t i = 0; i < count; ++i) f(context, i);
       return;
     }
@@ -131,6 +131,9 @@ class workers {
     return false;
   }
 
+  /// Before anything here is changed, so that no child can find it changed and not have forgotten it. Two
+  /// threads may both see to that, and a child of a fork in between once more: no harm.
+  bool follows_forks();
   /// At least so many workers, or as many as the system gives. They have the processors that this thread
   /// may run on at the time: who wants them elsewhere changes its affinity after the first job.
   std::size_t hire(std::size_t wanted);
@@ -189,7 +192,7 @@ class workers {
   }
 
   std::atomic<bool> busy_{false};
-  bool told_of_forks_ = false;
+  std::atomic<bool> follows_forks_{false};
   std::size_t hired_ = 0;
   task f_ = nullptr;
   const void* context_ = nullptr;
@@ -204,15 +207,19 @@ class workers {
 /// The workers of this process.
 inline constinit workers workers_here;
 
+inline bool workers::follows_forks() {
+#if ZP_HAS_PTHREADS
+  if (!follows_forks_.load(std::memory_order_acquire)) {
+    if (pthread_atfork(nullptr, nullptr, [] { workers_here.forget(); }) != 0) return false;
+    follows_forks_.store(true, std::memory_order_release);
+  }
+#endif
+  return true;
+}
+
 inline std::size_t workers::hire(std::size_t wanted) {
   if (wanted > most) wanted = most;
   if (wanted <= hired_) return wanted;
-#if ZP_HAS_PTHREADS
-  if (!told_of_forks_) {
-    if (pthread_atfork(nullptr, nullptr, [] { workers_here.forget(); }) != 0) return 0;
-    told_of_forks_ = true;  // a child of a fork before this line tells once more: no harm
-  }
-#endif
   const signals_blocked here;
 #if defined(__cpp_exceptions)
   try {

@@ -1,6 +1,6 @@
 // The contract between the row loops of math/elementwise.hpp and an instruction set: ranges, codes
 // and values of one row, without -march. Every function gives bit for bit what the baseline loop
-// gives (quantizer, dequantize), at every length and alignment, and touches nothing outside its row.
+// gives (quantizer, dequantize), at every length and alignment of a float, and touches nothing outside.
 //
 //   rows_avx512.hpp, rows_avx2.hpp     the two sets of loops there are
 //   rows() of row_registry.hpp         the one for this processor, or null: stay with the baseline
@@ -31,13 +31,15 @@ constexpr void add(const range_events& from, range_events& to) noexcept {
 }
 
 // Division without dividing: x * (inverse * 2^16) + offset, one fma, converted to an integer v, is so
-// near to 2^16 times the correctly rounded quotient q that the high word of v is q rounded, unless the
-// low word says that q may be near a tie. The block of such an element is divided.
+// near to 2^16 times the correctly rounded quotient q, counted from the low end of the grid, that the high
+// word of v is q - low rounded, unless the low word says that q may be near a tie. The block of such an
+// element is divided.
 //
 // While |q| <= 256, v is within 3 of its exact value: 1 each for the rounding of the inverse, of q and
 // of the fma (or a quarter for the fma and a half for the conversion: above 2^23 a float is an integer).
-// One element of random data in 8192 is near a tie. Conversions that overflow (|q| >= 2^15, infinities,
-// NaN) give -2^31, which has the low word of a tie.
+// One element of random data in 8192 is near a tie. Further out the high word need not be exact, only
+// outside the grid on its side. Conversions that overflow (q - low >= 2^15 or < -2^15, infinities, NaN)
+// give -2^31, which has the low word of a tie.
 struct fast_division {
   static constexpr float one = 0x1p16f,
                          half = 0x1p15f + 4;        ///< the middle of what is near a tie is 0
@@ -121,7 +123,9 @@ struct float_range {
 };
 
 /// Values of which a damage_job's division need not be asked: [min, max] lies inside the grid by more
-/// than x / scale and x * inverse can be wrong, 2^-20 of its ends (an inverse may be denormal).
+/// than x / scale and x * inverse can be wrong, 2^-20 of its ends (an inverse may be denormal). An end
+/// beyond all floats becomes the largest one, without a margin: its inverse is rounded to at most
+/// tie * 2^-128, and no float times that exceeds tie * (1 - 2^-24).
 [[nodiscard]] constexpr float_range surely_kept(const damage_job& j) noexcept {
   constexpr float within = 1 - 0x1p-20f, most = std::numeric_limits<float>::max();
   const float low = j.low_edge * j.scale * within, high = j.high_edge * j.scale * within;

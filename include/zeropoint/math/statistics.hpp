@@ -155,6 +155,7 @@ class statistics_accumulator {
            const quantizer<Rounding>& q) noexcept {
     count_ += n;
     for (std::size_t i = 0; i < n; ++i) seen_[static_cast<std::uint8_t>(codes[i])] = 1;
+    any_seen_ = true;
     if (clean) {
       add_clean(x, steps, q.parameters().scale);
     } else {
@@ -181,7 +182,7 @@ class statistics_accumulator {
     s.rounding_error = sum(sums_.rounding);
     s.clipping_error = sum(sums_.clipping);
     for (float e : sums_.max) s.max_error = s.max_error < e ? e : s.max_error;
-    s.levels.insert_flags(seen_);
+    if (any_seen_) s.levels.insert_flags(seen_);
     s.levels.insert_bits(sums_.levels);
     return s;
   }
@@ -258,6 +259,7 @@ class statistics_accumulator {
 
   std::uint64_t count_ = 0;
   kernels::damage_sums sums_;
+  bool any_seen_ = false;
   std::array<std::uint8_t, 256> seen_{};
 };
 
