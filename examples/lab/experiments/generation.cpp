@@ -11,14 +11,17 @@
 namespace lab {
 
 decoder::decoder(const transformer& model, const scheme_layers& layers, std::size_t capacity,
-                 std::size_t threads)
+                 std::size_t threads, std::size_t prompt)
     : model_(&layers.form_of(model)),
       layers_(&layers),
       threads_(threads),
       past_(model_->config, layers.attention, capacity),
       step_(model_->config, 1),
-      hidden_(model_->config.embed_width),
-      logits_(model_->config.vocab) {}
+      prompt_(prompt),
+      hidden_(std::max<std::size_t>(prompt, 1) * model_->config.embed_width),
+      logits_(model_->config.vocab) {
+  if (prompt > 1) prompt_space_.emplace(model_->config, prompt).make_resident();
+}
 
 std::span<const float> decoder::feed(std::span<const std::uint32_t> ids, stage_times* times) {
   check_window(*model_, ids);
@@ -27,10 +30,12 @@ std::span<const float> decoder::feed(std::span<const std::uint32_t> ids, stage_t
                       " tokens, expected at most " + std::to_string(past_.capacity()));
   }
   const std::size_t T = ids.size(), E = model_->config.embed_width, V = model_->config.vocab;
-  const float* last = hidden_.data();
+  const float* last = nullptr;
   zeropoint::aligned_buffer<float> hidden;
-  if (T == 1) {
-    extend(*model_, layers_->layers, ids, step_, past_, threads_, {hidden_.data(), 1, E}, times);
+  if (T == 1 || T == prompt_) {
+    workspace& w = T == 1 ? step_ : *prompt_space_;
+    extend(*model_, layers_->layers, ids, w, past_, threads_, {hidden_.data(), T, E}, times);
+    last = hidden_.data() + (T - 1) * E;
   } else {
     workspace w(model_->config, T);
     hidden = zeropoint::aligned_buffer<float>(T * E);
@@ -100,7 +105,7 @@ generation generate(const transformer& model, const scheme_layers& layers,
                       std::to_string(o.new_tokens) + " new ones: this model has " +
                       std::to_string(positions) + " positions");
   }
-  decoder d(model, layers, most, o.threads);
+  decoder d(model, layers, most, o.threads, prompt.size());
   sampler choose(o.choice);
   generation g;
   const auto begin = clock::now();

@@ -5,6 +5,7 @@
 #include <lab/models/kv_store.hpp>
 
 #include <functional>
+#include <optional>
 #include <random>
 #include <string>
 
@@ -15,9 +16,10 @@ namespace lab {
 /// unless the scheme's scales do (w8a8-dynamic without -token: a scale per call).
 class decoder {
  public:
-  /// `model` and `layers` have to stay; texts of up to `capacity` tokens.
+  /// `model` and `layers` have to stay; texts of up to `capacity` tokens, of which a first call brings
+  /// `prompt`: for these no memory has to be found and cleared with the clock running.
   decoder(const transformer& model, const scheme_layers& layers, std::size_t capacity,
-          std::size_t threads);
+          std::size_t threads, std::size_t prompt = 1);
 
   /// The logits [V] behind the last of these tokens, which follow those of earlier calls; until the
   /// next call. Throws input_error for a token beyond the vocabulary or a text beyond the capacity.
@@ -33,6 +35,8 @@ class decoder {
   std::size_t threads_;
   key_value_store past_;
   workspace step_;  ///< of a single token
+  std::size_t prompt_;
+  std::optional<workspace> prompt_space_;
   zeropoint::aligned_buffer<float> hidden_, logits_;
 };
 

@@ -42,6 +42,13 @@ void keep_no_large_blocks() noexcept {
 #endif
 }
 
+void make_resident(std::span<std::byte> bytes) noexcept {
+  for (std::size_t i = 0; i < bytes.size(); i += 4096) {
+    auto* const at = reinterpret_cast<volatile std::byte*>(&bytes[i]);
+    *at = *at;
+  }
+}
+
 std::uint64_t memory_returned_by(const std::function<void()>& release) {
   const std::uint64_t before = resident_memory();
   release();

@@ -1,4 +1,5 @@
 // Appending, and showing attention what is there.
+#include <lab/io/memory.hpp>
 #include <lab/models/kv_store.hpp>
 #include <lab/models/parallel.hpp>
 #include <zeropoint/nn/attention.hpp>
@@ -21,6 +22,8 @@ key_value_store::key_value_store(const model_config& config, attention_kind kind
     }
     h.keys = zeropoint::aligned_buffer<float>(capacity * config.head_width);
     h.values = zeropoint::aligned_buffer<float>(capacity * config.head_width);
+    make_resident(std::as_writable_bytes(h.keys.span()));
+    make_resident(std::as_writable_bytes(h.values.span()));
   }
 }
 

@@ -1,4 +1,5 @@
 // The forward pass: plain loops over the float kernels and the replaceable linear layers.
+#include <lab/io/memory.hpp>
 #include <lab/models/float_kernels.hpp>
 #include <lab/models/parallel.hpp>
 #include <lab/models/rotary.hpp>
@@ -162,6 +163,13 @@ workspace::workspace(const model_config& c, std::size_t tokens)
       gate(c.gated ? tokens * c.ffn : 0),
       scratch(attention_scratch(tokens, tokens, c.head_width)),
       rotary(c.rotary() ? tokens * c.head_width : 0) {}
+
+void workspace::make_resident() noexcept {
+  for (zeropoint::aligned_buffer<float>* b :
+       {&x, &h, &qkv, &mixed, &inner, &gate, &scratch, &rotary}) {
+    lab::make_resident(std::as_writable_bytes(b->span()));
+  }
+}
 
 void check_window(const transformer& model, std::span<const std::uint32_t> ids) {
   if (ids.empty() || ids.size() > model.config.positions) {

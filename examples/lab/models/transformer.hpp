@@ -65,6 +65,7 @@ struct transformer {
 /// Scratch memory of one thread, for windows of up to `tokens` tokens; reused from call to call.
 struct workspace {
   workspace(const model_config& config, std::size_t tokens);
+  void make_resident() noexcept;
   zeropoint::aligned_buffer<float> x, h, qkv, mixed, inner, gate, scratch, rotary;
 };
 
