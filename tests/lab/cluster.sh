@@ -44,12 +44,26 @@ run_documented_line() {
   done
   tasks=$(sed -n 's/.* -n \([0-9]*\) .*/\1/p' <<<"$line")
   for ((i = 1; i <= tasks; ++i)); do echo "zp-node-$i slots=1"; done >"$out/hosts"
-  # What mpirun takes for ssh: the command of the node, here.
-  printf '#!/bin/sh\nshift\nexec sh -c "$*"\n' >"$out/agent"
+  # What mpirun takes for ssh: the command of the node, here. Each node has a folder of its own for what
+  # its daemon writes, and no topology in shared memory: daemons do not expect others on their machine.
+  cat >"$out/agent" <<END
+#!/bin/sh
+mkdir -p "$out/nodes/\$1"
+export TMPDIR="$out/nodes/\$1"
+shift
+exec sh -c "\$*"
+END
   chmod +x "$out/agent"
-  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_plm_rsh_agent=$out/agent \
-    OMPI_MCA_plm=rsh OMPI_MCA_oob_tcp_if_include=lo OMPI_MCA_orte_default_hostfile=$out/hosts \
-    "${command[@]}" "${run[@]:2}" --threads 1 </dev/null >"$out/log" 2>&1 ||
+  export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rtc_hwloc_vmhole=none \
+    OMPI_MCA_plm=rsh OMPI_MCA_plm_rsh_agent=$out/agent OMPI_MCA_oob_tcp_if_include=lo \
+    OMPI_MCA_orte_default_hostfile=$out/hosts
+  # The same with a program that does nothing: whether daemons start here at all (they need sockets).
+  if ! "${command[@]/$script/true}" </dev/null >"$out/log" 2>&1; then
+    echo "cluster.sh: Open MPI does not start $tasks daemons here: the mpirun line was not run"
+    cat "$out/log"
+    exit 77
+  fi
+  "${command[@]}" "${run[@]:2}" --threads 1 </dev/null >"$out/log" 2>&1 ||
     fail "$line: $(cat "$out/log")"
   [ "$(find "$out/mpirun" -name 'shard-*.json' | wc -l)" = "$tasks" ] || fail "not $tasks shards"
 }
