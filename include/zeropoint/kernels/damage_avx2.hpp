@@ -3,12 +3,12 @@
 #pragma once
 
 #include <zeropoint/base/platform.hpp>
+#include <zeropoint/kernels/quantize_avx2.hpp>
 #include <zeropoint/kernels/rows.hpp>
 
 #if ZP_X86
 #include <immintrin.h>
 
-#include <bit>
 #include <cstring>
 
 #define ZP_ISA ZP_TARGET("avx2,fma,popcnt")
@@ -45,15 +45,6 @@ struct damage_lanes {
     max = _mm256_max_ps(max, _mm256_andnot_ps(_mm256_set1_ps(-0.0f), error));
   }
 };
-
-ZP_ISA ZP_ALWAYS_INLINE unsigned count(__m256 lanes) {
-  return static_cast<unsigned>(std::popcount(static_cast<unsigned>(_mm256_movemask_ps(lanes))));
-}
-/// All ones in the first n of eight lanes.
-ZP_ISA ZP_ALWAYS_INLINE __m256i first_lanes(std::size_t n) {
-  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n < 8 ? n : 8)),
-                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
 
 /// The codes that occurred, 256 bits, in registers. Soon they are all there: 32 codes are looked up at
 /// once, by the byte that their bit lies in, and only new ones are written.
@@ -95,23 +86,21 @@ template <bool Divide, bool Signed>
 ZP_ISA ZP_NOINLINE damage_lanes add_any(damage_lanes sums, const damage_job& j, std::size_t i,
                                         std::size_t n) {
   const __m256i live = first_lanes(n);
-  const __m256 x = _mm256_maskload_ps(j.x + i, live);
+  const __m256 x = first_floats(j.x + i, n);
   std::uint64_t eight = 0;
   std::memcpy(&eight, static_cast<const std::uint8_t*>(j.codes) + i, n);
   const __m256i steps = _mm256_and_si256(
       live, steps_of<Signed>(_mm_cvtsi64_si128(static_cast<long long>(eight)), j.zero_point));
   const __m256 factor = _mm256_set1_ps(Divide ? j.scale : j.inverse);
   const __m256 nan = _mm256_cmp_ps(x, x, _CMP_UNORD_Q);
-  const __m256 finite = _mm256_castsi256_ps(
-      _mm256_cmpgt_epi32(_mm256_set1_epi32(largest_finite + 1),
-                         _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff))));
+  const __m256 is_finite = _mm256_castsi256_ps(finite(magnitude(x)));
   const __m256 t = Divide ? _mm256_div_ps(x, factor) : _mm256_mul_ps(x, factor);
   const __m256 low =
-      _mm256_and_ps(finite, _mm256_cmp_ps(t, _mm256_set1_ps(j.low_edge), _CMP_LT_OQ));
+      _mm256_and_ps(is_finite, _mm256_cmp_ps(t, _mm256_set1_ps(j.low_edge), _CMP_LT_OQ));
   const __m256 high =
-      _mm256_and_ps(finite, _mm256_cmp_ps(t, _mm256_set1_ps(j.high_edge), _CMP_GT_OQ));
+      _mm256_and_ps(is_finite, _mm256_cmp_ps(t, _mm256_set1_ps(j.high_edge), _CMP_GT_OQ));
   const __m256 clipped = _mm256_or_ps(low, high);
-  const __m256 value = _mm256_and_ps(finite, x);
+  const __m256 value = _mm256_and_ps(is_finite, x);
   const __m256d scale = _mm256_set1_pd(static_cast<double>(j.scale));
   const auto error = [scale](__m128 of, __m128i steps_of_it) ZP_ISA {
     return _mm256_cvtpd_ps(
@@ -120,15 +109,16 @@ ZP_ISA ZP_NOINLINE damage_lanes add_any(damage_lanes sums, const damage_job& j, 
   const __m128 low_error = error(_mm256_castps256_ps128(value), _mm256_castsi256_si128(steps));
   const __m128 high_error =
       error(_mm256_extractf128_ps(value, 1), _mm256_extracti128_si256(steps, 1));
-  const __m256 e =
-      _mm256_and_ps(finite, _mm256_insertf128_ps(_mm256_castps128_ps256(low_error), high_error, 1));
+  const __m256 e = _mm256_and_ps(
+      is_finite, _mm256_insertf128_ps(_mm256_castps128_ps256(low_error), high_error, 1));
   sums.see(e);
   damage_lanes::add_squares(sums.signal, value);
   damage_lanes::add_squares(sums.rounding, _mm256_andnot_ps(clipped, e));
   damage_lanes::add_squares(sums.clipping, _mm256_and_ps(clipped, e));
   j.sums->underflow +=
-      count(_mm256_andnot_ps(clipped, _mm256_and_ps(finite, underflows(x, steps))));
-  add({count(low), count(high), count(nan), 8 - count(_mm256_or_ps(finite, nan))}, j.sums->events);
+      lanes_of(_mm256_andnot_ps(clipped, _mm256_and_ps(is_finite, underflows(x, steps))));
+  add({lanes_of(low), lanes_of(high), lanes_of(nan), 8 - lanes_of(_mm256_or_ps(is_finite, nan))},
+      j.sums->events);
   return sums;
 }
 

@@ -100,9 +100,7 @@ ZP_ISA ZP_NOINLINE damage_lanes add_any(damage_lanes sums, const damage_job& j, 
   const __m512d scale = _mm512_set1_pd(static_cast<double>(j.scale));
   const __m512 factor = _mm512_set1_ps(Divide ? j.scale : j.inverse);
   const __mmask16 nan = _mm512_cmp_ps_mask(x, x, _CMP_UNORD_Q);
-  const __mmask16 finite = _mm512_cmple_epi32_mask(
-      _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff)),
-      _mm512_set1_epi32(largest_finite));
+  const __mmask16 finite = _mm512_cmple_epi32_mask(magnitude(x), _mm512_set1_epi32(largest_finite));
   const __m512 t = Divide ? _mm512_div_ps(x, factor) : _mm512_mul_ps(x, factor);
   const __mmask16 low = _mm512_mask_cmp_ps_mask(finite, t, _mm512_set1_ps(j.low_edge), _CMP_LT_OQ);
   const __mmask16 high =

@@ -15,10 +15,14 @@
 namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::rows_avx2 {
 
+/// All ones in the first n <= 8 of eight lanes.
+ZP_ISA ZP_ALWAYS_INLINE __m256i first_lanes(std::size_t n) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)),
+                            _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
 /// Eight floats from the first n <= 8 of x, zeros behind them.
 ZP_ISA ZP_ALWAYS_INLINE __m256 first_floats(const float* x, std::size_t n) {
-  const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
-  return _mm256_maskload_ps(x, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lane));
+  return _mm256_maskload_ps(x, first_lanes(n));
 }
 ZP_ISA ZP_ALWAYS_INLINE __m256i magnitude(__m256 x) {
   return _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff));
