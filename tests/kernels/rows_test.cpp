@@ -198,6 +198,33 @@ TEST_CASE("quantize: every length, between two guard pages") {
   }
 }
 
+TEST_CASE("quantize: a few odd values in a row that is otherwise inside the grid") {
+  const auto seed = test::seed(70);
+  INFO(test::seed_text(seed));
+  for (const loops* l : loops_here()) {
+    test::generator g(seed);
+    for (int round = 0; round < 2000; ++round) {
+      const zp::params p =
+          round % 2 == 0 ? zp::params{0.37f, 0, -127, 127} : zp::params{0.37f, 120, 0, 255};
+      std::vector<float> x(64 + g() % 600);
+      for (float& v : x) v = test::uniform(g, -100 * p.scale, 100 * p.scale);
+      const float tie = (static_cast<float>(g() % 200) - 99.5f) * p.scale;
+      const float odd[] = {tie,
+                           std::nextafter(tie, 0.0f),
+                           127.6f * p.scale,
+                           -128.7f * p.scale,
+                           4e4f * p.scale,
+                           -4e4f * p.scale,
+                           3e38f,
+                           INFINITY,
+                           -INFINITY,
+                           NAN};
+      for (std::uint64_t k = 0; k < 1 + g() % 3; ++k) x[g() % x.size()] = odd[g() % std::size(odd)];
+      compare_both(*l, x, p, round % 4 < 2);
+    }
+  }
+}
+
 TEST_CASE("quantize: a row long enough to overflow 16-bit counters, all of it clipped") {
   for (const float value : {3.0f, -3.0f}) {  // two counts a block in every lane
     const std::vector<float> x(std::size_t{64} * 35'000 + 5, value);

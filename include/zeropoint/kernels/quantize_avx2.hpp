@@ -145,51 +145,55 @@ ZP_ISA inline void quantize_multiplied(const quantize_job& j) {
 }
 
 /// x / scale without dividing (rows.hpp): with 16 bits behind the point the steps are the high words.
-/// They are counted from the low end of the grid, which the offset of the fma adds for nothing; packing
-/// to unsigned bytes then clamps them there.
+/// They are counted from the low end of the grid, which the offset of the fma adds for nothing.
 struct fast_divider {
   __m256 factor, offset;
-  __m256i span, span_bytes, first;
+  __m256i span, sure, first;
 
   ZP_ISA ZP_ALWAYS_INLINE explicit fast_divider(const quantize_job& j)
       : factor(_mm256_set1_ps(j.fast_factor())),
         offset(_mm256_set1_ps(j.fast_offset())),
         span(_mm256_set1_epi16(static_cast<short>(j.high - j.low))),
-        span_bytes(_mm256_set1_epi8(static_cast<char>(j.high - j.low))),
+        sure(_mm256_set1_epi32((j.high - j.low) << 16 | fast_division::largest_sure)),
         first(_mm256_set1_epi8(static_cast<char>(j.low + j.zero_point))) {}
 
   /// The high words of a and b in turn.
   ZP_ISA ZP_ALWAYS_INLINE static __m256i high_words(__m256i a, __m256i b) {
     return _mm256_blend_epi16(_mm256_srli_epi32(a, 16), b, 0xaa);
   }
-  /// Steps above the low end of 32 values, not clamped; false where one is near a tie.
-  ZP_ISA ZP_ALWAYS_INLINE bool divide(const float* x, packed_steps& out) const {
+  /// Steps above the low end of 32 values, not clamped. Returns the largest words.
+  ZP_ISA ZP_ALWAYS_INLINE __m256i divide(const float* x, packed_steps& out) const {
     __m256i v[4];
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < 4; ++k) {
       v[k] = _mm256_cvtps_epi32(_mm256_fmadd_ps(_mm256_loadu_ps(x + 8 * k), factor, offset));
     }
     out = {high_words(v[0], v[1]), high_words(v[2], v[3])};
-    const __m256i least =
-        _mm256_min_epu16(_mm256_min_epu16(v[0], v[1]), _mm256_min_epu16(v[2], v[3]));
-    const __m256i near_tie =
-        _mm256_cmpeq_epi32(_mm256_and_si256(least, _mm256_set1_epi32(fast_division::near_tie)),
-                           _mm256_setzero_si256());
-    return _mm256_testz_si256(near_tie, near_tie) != 0;
+    return _mm256_max_epu16(_mm256_max_epu16(v[0], v[1]), _mm256_max_epu16(v[2], v[3]));
   }
-  ZP_ISA ZP_ALWAYS_INLINE __m256i codes(const packed_steps& s) const {
-    const __m256i bytes =
-        _mm256_shuffle_epi8(_mm256_packus_epi16(s.low, s.high),
-                            _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, 8, 10,
-                                                                      12, 14, 9, 11, 13, 15)));
-    const __m256i in_order =
-        _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
-    return _mm256_add_epi8(_mm256_min_epu8(in_order, span_bytes), first);
+  ZP_ISA ZP_ALWAYS_INLINE static bool any_above(__m256i words, __m256i limits) {
+    const __m256i above = _mm256_subs_epu16(words, limits);
+    return _mm256_testz_si256(above, above) == 0;
   }
-  /// Steps outside the grid are counted where there are any: most blocks cost a maximum and a test.
-  ZP_ISA ZP_ALWAYS_INLINE void count(const packed_steps& s, range_events& events) const {
-    const __m256i most = _mm256_subs_epu16(_mm256_max_epu16(s.low, s.high), span);
-    if (__builtin_expect(_mm256_testz_si256(most, most) == 0, 0)) count_outside(s, events);
+  /// Whether a step is near a tie or outside the grid.
+  ZP_ISA ZP_ALWAYS_INLINE bool are_odd(__m256i largest) const {
+    return __builtin_expect(any_above(largest, sure), 0);
+  }
+  /// Takes odd steps to the ends of the grid, counting them when Count; false where steps cannot be
+  /// trusted: one near a tie, a conversion that overflowed.
+  template <bool Count>
+  ZP_ISA ZP_ALWAYS_INLINE bool clamp(__m256i largest, packed_steps& s, range_events& events) const {
+    const __m256i overflow = _mm256_set1_epi16(-32768), none = _mm256_setzero_si256();
+    const __m256i over =
+        _mm256_or_si256(_mm256_cmpeq_epi16(s.low, overflow), _mm256_cmpeq_epi16(s.high, overflow));
+    if (_mm256_testz_si256(over, over) == 0 ||
+        any_above(largest, _mm256_or_si256(sure, _mm256_set1_epi32(-65536)))) {
+      return false;
+    }
+    if constexpr (Count) count_outside(s, events);
+    s.low = _mm256_min_epi16(_mm256_max_epi16(s.low, none), span);
+    s.high = _mm256_min_epi16(_mm256_max_epi16(s.high, none), span);
+    return true;
   }
   ZP_ISA ZP_ALWAYS_INLINE void count_outside(const packed_steps& s, range_events& events) const {
     const __m256i zero = _mm256_setzero_si256();
@@ -197,6 +201,14 @@ struct fast_divider {
                                      _mm256_cmpeq_epi16(_mm256_subs_epu16(s.high, span), zero));
     const unsigned below = words_of(_mm256_srai_epi16(s.low, 15), _mm256_srai_epi16(s.high, 15));
     events.low += below, events.high += 32 - inside - below;
+  }
+  ZP_ISA ZP_ALWAYS_INLINE __m256i codes(const packed_steps& s) const {
+    const __m256i bytes =
+        _mm256_shuffle_epi8(_mm256_packus_epi16(s.low, s.high),
+                            _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, 8, 10,
+                                                                      12, 14, 9, 11, 13, 15)));
+    return _mm256_add_epi8(
+        _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)), first);
   }
 };
 
@@ -214,8 +226,8 @@ ZP_ISA inline void quantize_divided(const quantize_job& j) {
         for (std::size_t k = 0; k < 128; k += 64) fetch_behind_row(x, k);
       }
       packed_steps s;
-      if (!by.divide(x, s)) break;
-      if constexpr (Count) by.count(s, events);
+      const __m256i largest = by.divide(x, s);
+      if (by.are_odd(largest) && !by.clamp<Count>(largest, s, events)) break;
       _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), by.codes(s));
     }
     if (x == end) break;

@@ -3,6 +3,7 @@
 
 #include <zeropoint/base/platform.hpp>
 #include <zeropoint/kernels/rows.hpp>
+#include <zeropoint/kernels/steps_avx512.hpp>
 
 #if ZP_X86
 #include <immintrin.h>
@@ -16,55 +17,6 @@ ZP_ALLOW_UNDEFINED_OPERANDS
 namespace zeropoint::inline ZP_BASELINE {
 namespace kernels::rows_avx512 {
 
-/// The first n of 16 lanes.
-ZP_ISA ZP_ALWAYS_INLINE __mmask16 first_lanes(std::size_t n) {
-  return n >= 16 ? __mmask16{0xffff} : static_cast<__mmask16>((1u << n) - 1);
-}
-/// The first n of 64 lanes.
-ZP_ISA ZP_ALWAYS_INLINE __mmask64 first_bytes(std::size_t n) {
-  return n >= 64 ? ~__mmask64{0} : (__mmask64{1} << n) - 1;
-}
-/// |x| as integers: the order of floats, NaN and infinities last.
-ZP_ISA ZP_ALWAYS_INLINE __m512i magnitude(__m512 x) {
-  return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
-}
-
-/// 64 int16 steps; exact_steps and fast_steps leave them in the order of vpackssdw, which
-/// code_bytes::of undoes.
-struct packed_steps {
-  __m512i low, high;
-};
-
-/// Up to 64 steps, clamped, as the definition has them; adds to `events` when Count.
-template <bool Divide, bool Count>
-ZP_ISA ZP_NOINLINE packed_steps exact_steps(const float* x, std::size_t n, const quantize_job& j,
-                                            range_events& events) {
-  const __m512 scale = _mm512_set1_ps(Divide ? j.scale : j.inverse);
-  const __m512 low = _mm512_set1_ps(static_cast<float>(j.low));
-  const __m512 high = _mm512_set1_ps(static_cast<float>(j.high));
-  __m512i steps[4];
-  for (std::size_t v = 0; v < 4; ++v) {
-    const __mmask16 live = 16 * v < n ? first_lanes(n - 16 * v) : __mmask16{0};
-    const __m512 value = _mm512_maskz_loadu_ps(live, x + 16 * v);
-    const __m512 t = Divide ? _mm512_div_ps(value, scale) : _mm512_mul_ps(value, scale);
-    const __mmask16 number = _mm512_cmp_ps_mask(t, t, _CMP_ORD_Q);
-    if constexpr (Count) {
-      const __mmask16 nan = _mm512_cmp_ps_mask(value, value, _CMP_UNORD_Q);
-      const __mmask16 finite =
-          _mm512_cmple_epi32_mask(magnitude(value), _mm512_set1_epi32(largest_finite));
-      const __m512 rounded = _mm512_roundscale_ps(t, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-      const auto count = [](__mmask16 m) { return static_cast<unsigned>(std::popcount(m)); };
-      events.nan += count(nan);
-      events.infinite += count(static_cast<__mmask16>(~(nan | finite)));
-      events.low += count(_mm512_mask_cmp_ps_mask(finite, rounded, low, _CMP_LT_OQ));
-      events.high += count(_mm512_mask_cmp_ps_mask(finite, rounded, high, _CMP_GT_OQ));
-    }
-    const __m512 inside = _mm512_min_ps(_mm512_maskz_max_ps(number, t, low), high);
-    steps[v] = _mm512_cvtps_epi32(inside);
-  }
-  return {_mm512_packs_epi32(steps[0], steps[1]), _mm512_packs_epi32(steps[2], steps[3])};
-}
-
 /// 64 products x * inverse as steps, not clamped; false where exact_steps has to be asked: an overflow.
 ZP_ISA ZP_ALWAYS_INLINE bool fast_steps(const float* x, __m512 inverse, packed_steps& out) {
   __m512i v[4];
@@ -77,31 +29,6 @@ ZP_ISA ZP_ALWAYS_INLINE bool fast_steps(const float* x, __m512 inverse, packed_s
   return _mm512_mask_cmpneq_epi16_mask(_mm512_cmpneq_epi16_mask(out.low, overflow), out.high,
                                        overflow) == 0xffffffff;
 }
-
-/// From steps to clamped codes. Sums and packing saturate, so a step beyond the grid is still beyond
-/// the grid, or at its end, when it is a byte: one clamp of 64 bytes.
-template <bool Signed>
-struct code_bytes {
-  __m512i zero_point, least, most, order;
-
-  ZP_ISA ZP_ALWAYS_INLINE explicit code_bytes(const quantize_job& j)
-      : zero_point(_mm512_set1_epi16(static_cast<short>(j.zero_point))),
-        least(_mm512_set1_epi8(static_cast<char>(j.low + j.zero_point))),
-        most(_mm512_set1_epi8(static_cast<char>(j.high + j.zero_point))),
-        order(_mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15)) {}
-
-  ZP_ISA ZP_ALWAYS_INLINE __m512i of(const packed_steps& s) const {
-    const __m512i low = _mm512_adds_epi16(s.low, zero_point);
-    const __m512i high = _mm512_adds_epi16(s.high, zero_point);
-    if constexpr (Signed) {
-      const __m512i codes = _mm512_packs_epi16(low, high);
-      return _mm512_permutexvar_epi32(order, _mm512_min_epi8(_mm512_max_epi8(codes, least), most));
-    } else {
-      const __m512i codes = _mm512_packus_epi16(low, high);
-      return _mm512_permutexvar_epi32(order, _mm512_min_epu8(_mm512_max_epu8(codes, least), most));
-    }
-  }
-};
 
 /// Counts of clamped steps in 16-bit lanes: masks that went to general registers, and populations of
 /// bits, would take more instructions than the codes do.
@@ -164,27 +91,29 @@ ZP_ISA inline void quantize_multiplied(const quantize_job& j) {
   if constexpr (Count) add(events, *j.events);
 }
 
-/// Up to 64 values by true division: codes, and events when Count.
-template <bool Count>
-ZP_ISA ZP_NOINLINE void divide_exactly(const float* x, std::size_t n, const quantize_job& j,
-                                       range_events& events, std::uint8_t* to) {
-  const packed_steps s = exact_steps<true, Count>(x, n, j, events);
-  _mm512_mask_storeu_epi8(to, first_bytes(n),
-                          j.is_signed ? code_bytes<true>(j).of(s) : code_bytes<false>(j).of(s));
-}
+/// 16 of the first `live` values at x; the others are zeros, no ties and inside every grid.
+struct values_at {
+  const float* x;
+  std::size_t live = 64;
+  ZP_ISA ZP_ALWAYS_INLINE __m512 operator()(std::size_t k) const {
+    if (live == 64) return _mm512_loadu_ps(x + 16 * k);
+    return _mm512_maskz_loadu_ps(live > 16 * k ? first_lanes(live - 16 * k) : __mmask16{0},
+                                 x + 16 * k);
+  }
+};
 
 /// x / scale without dividing (rows.hpp): with 16 bits behind the point the steps are the high words of
 /// v, and one vpermt2w takes those of 32 values. They are counted from the low end of the grid, which
-/// the offset of the fma adds for nothing; packing to unsigned bytes then clamps them there.
+/// the offset of the fma adds for nothing.
 struct fast_divider {
   __m512 factor, offset;
-  __m512i span, span_bytes, first, high_words, order;
+  __m512i span, sure, first, high_words, order;
 
   ZP_ISA ZP_ALWAYS_INLINE explicit fast_divider(const quantize_job& j)
       : factor(_mm512_set1_ps(j.fast_factor())),
         offset(_mm512_set1_ps(j.fast_offset())),
         span(_mm512_set1_epi16(static_cast<short>(j.high - j.low))),
-        span_bytes(_mm512_set1_epi8(static_cast<char>(j.high - j.low))),
+        sure(_mm512_set1_epi32((j.high - j.low) << 16 | fast_division::largest_sure)),
         first(_mm512_set1_epi8(static_cast<char>(j.low + j.zero_point))),
         high_words(_mm512_add_epi16(_mm512_slli_epi16(lane_numbers(), 1), _mm512_set1_epi16(1))),
         order(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7)) {}
@@ -196,31 +125,41 @@ struct fast_divider {
     return _mm512_or_si512(even,
                            _mm512_slli_epi32(_mm512_add_epi32(even, _mm512_set1_epi32(1)), 16));
   }
-  /// Steps above the low end of the values of load(k), k = 0 .. 3, 32 in each half, not clamped;
-  /// false where one is near a tie.
-  template <class Load>
-  ZP_ISA ZP_ALWAYS_INLINE bool divide(const Load& load, packed_steps& out) const {
+  /// Steps above the low end of 64 values, 32 in each half, not clamped. Returns the largest words.
+  ZP_ISA ZP_ALWAYS_INLINE __m512i divide(const values_at& values, packed_steps& out) const {
     __m512i v[4];
 #pragma GCC unroll 4
     for (std::size_t k = 0; k < 4; ++k) {
-      v[k] = _mm512_cvtps_epi32(_mm512_fmadd_ps(load(k), factor, offset));
+      v[k] = _mm512_cvtps_epi32(_mm512_fmadd_ps(values(k), factor, offset));
     }
     out = {_mm512_permutex2var_epi16(v[0], high_words, v[1]),
            _mm512_permutex2var_epi16(v[2], high_words, v[3])};
-    // The least of the low words says what four tests would: comparisons into masks are the scarcest
-    // of all instructions here (Zen 5: 1.14 times as fast in the first-level cache).
-    const __m512i least =
-        _mm512_min_epu16(_mm512_min_epu16(v[0], v[1]), _mm512_min_epu16(v[2], v[3]));
-    return _mm512_testn_epi32_mask(least, _mm512_set1_epi32(fast_division::near_tie)) == 0;
+    return _mm512_max_epu16(_mm512_max_epu16(v[0], v[1]), _mm512_max_epu16(v[2], v[3]));
   }
-  ZP_ISA ZP_ALWAYS_INLINE __m512i codes(const packed_steps& s) const {
-    const __m512i bytes = _mm512_permutexvar_epi64(order, _mm512_packus_epi16(s.low, s.high));
-    return _mm512_add_epi8(_mm512_min_epu8(bytes, span_bytes), first);
+  /// Whether a step is near a tie or outside the grid. One test for many steps: comparisons into
+  /// masks are the scarcest of all instructions here.
+  ZP_ISA ZP_ALWAYS_INLINE bool are_odd(__m512i largest) const {
+    return __builtin_expect(_mm512_cmpgt_epu16_mask(largest, sure) != 0, 0);
   }
-  /// Steps outside the grid are counted where there are any: most blocks cost a maximum and a test.
-  ZP_ISA ZP_ALWAYS_INLINE void count(const packed_steps& s, range_events& events) const {
-    const __mmask32 some = _mm512_cmpgt_epu16_mask(_mm512_max_epu16(s.low, s.high), span);
-    if (__builtin_expect(some != 0, 0)) count_outside(s, events);
+  /// Takes odd steps to the ends of the grid, counting them when Count; false where steps cannot be
+  /// trusted: one near a tie, a conversion that overflowed.
+  template <bool Count, std::size_t Blocks>
+  ZP_ISA ZP_ALWAYS_INLINE bool clamp(__m512i largest, packed_steps (&s)[Blocks],
+                                     range_events& events) const {
+    const __m512i sure_low = _mm512_or_si512(sure, _mm512_set1_epi32(-65536));
+    __mmask32 unsure = _mm512_cmpgt_epu16_mask(largest, sure_low);
+    const __m512i overflow = _mm512_set1_epi16(-32768), none = _mm512_setzero_si512();
+    for (const packed_steps& b : s) {
+      unsure |=
+          _mm512_cmpeq_epi16_mask(b.low, overflow) | _mm512_cmpeq_epi16_mask(b.high, overflow);
+    }
+    if (unsure != 0) return false;
+    for (packed_steps& b : s) {
+      if constexpr (Count) count_outside(b, events);
+      b.low = _mm512_min_epi16(_mm512_max_epi16(b.low, none), span);
+      b.high = _mm512_min_epi16(_mm512_max_epi16(b.high, none), span);
+    }
+    return true;
   }
   ZP_ISA ZP_ALWAYS_INLINE void count_outside(const packed_steps& s, range_events& events) const {
     const auto population = [](__mmask32 m) { return static_cast<unsigned>(std::popcount(m)); };
@@ -230,42 +169,41 @@ struct fast_divider {
         population(_mm512_movepi16_mask(s.low)) + population(_mm512_movepi16_mask(s.high));
     events.low += below, events.high += all - below;
   }
+  ZP_ISA ZP_ALWAYS_INLINE __m512i codes(const packed_steps& s) const {
+    const __m512i bytes = _mm512_permutexvar_epi64(order, _mm512_packus_epi16(s.low, s.high));
+    return _mm512_add_epi8(bytes, first);
+  }
 };
 
 template <bool Count, bool Fetch>
 ZP_ISA inline void quantize_divided(const quantize_job& j) {
   const fast_divider by(j);
-  const float* x = j.x;
+  const float *x = j.x, *const end = x + j.n;
   auto* to = static_cast<std::uint8_t*>(j.codes);
   range_events events;
-  const std::size_t tail = j.n % 64;
-  for (const float* const end = x + (j.n - tail); x != end; x += 64, to += 64) {
-    // As above, a loop of its own without the call.
-    for (; x != end; x += 64, to += 64) {
-      packed_steps s;
-      const auto load = [x](std::size_t k) ZP_ISA { return _mm512_loadu_ps(x + 16 * k); };
+  while (x != end) {
+    // Two blocks a turn share their test. A loop of its own, without the call, as above.
+    for (; end - x >= 128; x += 128, to += 128) {
       if constexpr (Fetch) {
-        for (std::size_t k = 0; k < 256; k += 64) fetch_behind_row(x, k);
+        for (std::size_t k = 0; k < 512; k += 64) fetch_behind_row(x, k);
       }
-      if (!by.divide(load, s)) break;
-      if constexpr (Count) by.count(s, events);
-      _mm512_storeu_si512(to, by.codes(s));
+      packed_steps s[2];
+      const __m512i first = by.divide({x}, s[0]);  // in this order, or no prefetcher follows
+      const __m512i largest = _mm512_max_epu16(first, by.divide({x + 64}, s[1]));
+      if (by.are_odd(largest) && !by.clamp<Count>(largest, s, events)) break;
+      _mm512_storeu_si512(to, by.codes(s[0]));
+      _mm512_storeu_si512(to + 64, by.codes(s[1]));
     }
     if (x == end) break;
-    divide_exactly<Count>(x, 64, j, events, to);
-  }
-  if (tail != 0) {  // the values it lacks are zeros, which are no ties and inside every grid
-    packed_steps s;
-    const auto load = [x, tail](std::size_t k) ZP_ISA {
-      return _mm512_maskz_loadu_ps(tail > 16 * k ? first_lanes(tail - 16 * k) : __mmask16{0},
-                                   x + 16 * k);
-    };
-    if (by.divide(load, s)) {
-      if constexpr (Count) by.count(s, events);
-      _mm512_mask_storeu_epi8(to, first_bytes(tail), by.codes(s));
+    const std::size_t left = static_cast<std::size_t>(end - x), n = left < 64 ? left : 64;
+    packed_steps s[1];
+    const __m512i largest = by.divide({x, n}, s[0]);
+    if (by.are_odd(largest) && !by.clamp<Count>(largest, s, events)) {
+      divide_exactly<Count>(x, n, j, events, to);
     } else {
-      divide_exactly<Count>(x, tail, j, events, to);
+      _mm512_mask_storeu_epi8(to, first_bytes(n), by.codes(s[0]));
     }
+    x += n, to += n;
   }
   if constexpr (Count) add(events, *j.events);
 }

@@ -39,11 +39,12 @@ constexpr void add(const range_events& from, range_events& to) noexcept {
 // of the fma (or a quarter for the fma and a half for the conversion: above 2^23 a float is an integer).
 // One element of random data in 8192 is near a tie. Further out the high word need not be exact, only
 // outside the grid on its side. Conversions that overflow (q - low >= 2^15 or < -2^15, infinities, NaN)
-// give -2^31, which has the low word of a tie.
+// give -2^31. What is near a tie has the largest low words and what is outside the largest high ones,
+// so the maximum of both words over many v says at once whether anything is odd.
 struct fast_division {
   static constexpr float one = 0x1p16f,
-                         half = 0x1p15f + 4;        ///< the middle of what is near a tie is 0
-  static constexpr std::int32_t near_tie = 0xfff8;  ///< none of these bits set: near a tie
+                         half = 0x1p15f - 4;  ///< the middle of what is near a tie is 0xfffc
+  static constexpr std::int32_t largest_sure = 0xfff7;  ///< low words above: near a tie
 };
 
 /// Asks for a line of values that a loop over rows in memory reads three or so short rows later.

@@ -173,36 +173,38 @@ inline constexpr bool has_loops =
     (std::is_same_v<Accumulator, no_accumulator> || counts_rows<Accumulator, Rounding> ||
      std::is_same_v<Accumulator, statistics_accumulator>);
 
-template <class T, class Rounding>
-ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
-                                    const quantizer<Rounding>& q, T* codes, bool from_memory,
-                                    kernels::range_events* events = nullptr) noexcept {
-  const params& p = q.parameters();
-  fast.quantize({.x = x,
-                 .n = n,
-                 .scale = p.scale,
-                 .divide = std::is_same_v<typename Rounding::scaling, divide>,
-                 .inverse = 1.0f / p.scale,
-                 .low = p.qmin - p.zero_point,
-                 .high = p.qmax - p.zero_point,
-                 .zero_point = p.zero_point,
-                 .is_signed = std::is_signed_v<T>,
-                 .codes = codes,
-                 .events = events,
-                 .from_memory = from_memory});
+/// What a kernel is to do with a row; p as a quantizer accepts it.
+template <class Rounding, class T>
+[[nodiscard]] ZP_ALWAYS_INLINE kernels::quantize_job job_of(std::span<const float> x,
+                                                            const params& p, T* codes) noexcept {
+  return {.x = x.data(),
+          .n = x.size(),
+          .scale = p.scale,
+          .divide = std::is_same_v<typename Rounding::scaling, divide>,
+          .inverse = 1.0f / p.scale,
+          .low = p.qmin - p.zero_point,
+          .high = p.qmax - p.zero_point,
+          .zero_point = p.zero_point,
+          .is_signed = std::is_signed_v<T>,
+          .codes = codes};
 }
 template <class T, class Rounding>
 ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
                                     const quantizer<Rounding>& q, T* codes, bool from_memory,
-                                    no_accumulator&) noexcept {
-  quantize_with(fast, x, n, q, codes, from_memory);
+                                    no_accumulator&,
+                                    kernels::range_events* events = nullptr) noexcept {
+  kernels::quantize_job job = job_of<Rounding>({x, n}, q.parameters(), codes);
+  job.events = events;
+  job.from_memory = from_memory;
+  fast.quantize(job);
 }
 template <class T, class Rounding, counts_rows<Rounding> Accumulator>
 ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float* x, std::size_t n,
                                     const quantizer<Rounding>& q, T* codes, bool from_memory,
                                     Accumulator& into) noexcept {
   kernels::range_events events;
-  quantize_with(fast, x, n, q, codes, from_memory, &events);
+  no_accumulator nobody;
+  quantize_with(fast, x, n, q, codes, from_memory, nobody, &events);
   into.add({n, events.low, events.high, events.nan, events.infinite}, {x, n}, q);
 }
 /// In pieces that are still in the first-level cache when their damage is added up.
@@ -212,9 +214,10 @@ ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float*
                                     statistics_accumulator& into) noexcept {
   const params& p = q.parameters();
   constexpr std::size_t piece = 2048;
+  no_accumulator nobody;
   for (std::size_t i = 0; i < n; i += piece) {
     const std::size_t count = std::min(piece, n - i);
-    quantize_with(fast, x + i, count, q, codes + i, false);
+    quantize_with(fast, x + i, count, q, codes + i, false, nobody);
     fast.damage({.x = x + i,
                  .n = count,
                  .codes = codes + i,

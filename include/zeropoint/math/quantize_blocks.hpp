@@ -60,41 +60,71 @@ class row_block_cursor {
   std::size_t row_, column_ = 0, cols_, size_;
 };
 
-/// Blocks within rows: block.rows == 1. Range, params and codes of a block depend on each other through
-/// a horizontal maximum and two divisions, over 100 cycles, and a core looks no further ahead than a row
+/// Blocks within rows: block.rows == 1.
+template <bool Fit, class Accumulator, class Rounding, class T, class Result>
+void quantize_blocks_in_order(matrix_view<const float> x, const params_view& table,
+                              matrix_view<T> codes, std::span<Result> results, std::size_t first,
+                              std::size_t count, bool from_memory) {
+  const std::size_t size = std::min(table.block.cols, x.cols()), across = ceil_div(x.cols(), size);
+  row_block_cursor at(first, x.cols(), size);
+  for (std::size_t b = first * across; b < (first + count) * across; ++b, at.advance()) {
+    const auto values = at.in(x);
+    if constexpr (Fit) table.set(b, fit(finite_range(values, table.kind.kind), table.kind));
+    Accumulator damage;
+    elementwise::quantize_row(values.data(), values.size(), quantizer<Rounding>(table[b]),
+                              at.in(codes).data(), damage, from_memory);
+    if (!results.empty()) results[b] = damage.result();
+  }
+}
+
+/// The same, fitted and not watched. Range, params and codes of a block depend on each other through a
+/// horizontal maximum and two divisions, over 100 cycles, and a core looks no further ahead than a row
 /// of 768. So the range of a block, the params of the one before and the codes of the one before that
-/// are found together (Zen 5, rows of 768 in cache: 1.3 times as fast), unless the first-level cache
-/// would not hold three.
+/// are found together (Zen 5, rows of 768 in cache: 1.3 times as fast). Params wait as a kernel's job,
+/// written and read in the same widths: a quantizer in memory would stall that.
+template <class Rounding, class T>
+void fit_and_quantize_together(const kernels::row_loops& fast, matrix_view<const float> x,
+                               const params_view& table, matrix_view<T> codes, std::size_t first,
+                               std::size_t count) {
+  const std::size_t size = std::min(table.block.cols, x.cols()), across = ceil_div(x.cols(), size);
+  const std::size_t begin = first * across, end = begin + count * across;
+  const symmetry kind = table.kind.kind;
+  row_block_cursor ahead(first, x.cols(), size), at = ahead;
+  value_range range;
+  kernels::quantize_job jobs[2];
+  for (std::size_t b = begin; b < end + 2; ++b) {
+    if (b >= begin + 2) {
+      fast.quantize(jobs[b % 2]);
+    }
+    if (b > begin && b <= end) {
+      const params p = fit(range, table.kind);
+      table.set(b - 1, p);
+      jobs[(b - 1) % 2] = elementwise::job_of<Rounding>(at.in(x), p, at.in(codes).data());
+      at.advance();
+    }
+    if (b < end) {
+      range = finite_range(ahead.in(x), kind);
+      ahead.advance();
+    }
+  }
+}
+
 template <bool Fit, class Accumulator, class Rounding, class T, class Executor, class Result>
 void quantize_row_blocks(matrix_view<const float> x, const params_view& table, matrix_view<T> codes,
                          std::span<Result> results, const Executor& ex) {
-  const std::size_t size = std::min(table.block.cols, x.cols()), across = ceil_div(x.cols(), size);
   const bool from_memory = x.rows() * x.cols() * sizeof(float) > last_level_cache();
-  const std::size_t lag = Fit && size <= 2048 && !from_memory ? 1 : 0;
   in_pieces(x.rows(), rows_per_task(x.cols()), ex, [&](std::size_t first, std::size_t count) {
-    row_block_cursor ahead(first, x.cols(), size), at = ahead;
-    const std::size_t begin = first * across, end = begin + count * across;
-    value_range ranges[2];
-    for (std::size_t b = begin; b < end + 2 * lag; ++b) {
-      if constexpr (Fit) {
-        if (b < end) {
-          ranges[b % 2] = finite_range(ahead.in(x), table.kind.kind);
-          ahead.advance();
-        }
-        const std::size_t fitted = b - lag;
-        if (b >= begin + lag && fitted < end) {
-          table.set(fitted, fit(ranges[fitted % 2], table.kind));
-        }
+    if constexpr (Fit && std::is_same_v<Accumulator, no_accumulator> &&
+                  elementwise::has_loops<T, Rounding, Accumulator>) {
+      const auto* fast = kernels::rows();
+      // From memory a row that is read again keeps the prefetcher ahead; three rows have to fit the
+      // first-level cache.
+      if (fast != nullptr && !from_memory && std::min(table.block.cols, x.cols()) <= 2048) {
+        return fit_and_quantize_together<Rounding>(*fast, x, table, codes, first, count);
       }
-      if (b < begin + 2 * lag) continue;
-      const std::size_t done = b - 2 * lag;
-      const auto values = at.in(x);
-      Accumulator damage;
-      elementwise::quantize_row(values.data(), values.size(), quantizer<Rounding>(table[done]),
-                                at.in(codes).data(), damage, from_memory);
-      at.advance();
-      if (!results.empty()) results[done] = damage.result();
     }
+    quantize_blocks_in_order<Fit, Accumulator, Rounding>(x, table, codes, results, first, count,
+                                                         from_memory);
   });
 }
 
