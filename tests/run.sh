@@ -6,7 +6,8 @@
 # Installs what is missing (as root or with sudo; otherwise says what to install), configures,
 # builds, and runs the suite; then, but for sanitizers, runs everything that multiplies integers once
 # more under every kernel that this processor can run. The last line reads "N passed, N failed".
-# Presets: release (default), dev, asan, tsan, clang, native, aarch64. A second run costs seconds.
+# Presets: release (default), dev, asan, tsan, clang, native, aarch64 (kernels and products under
+# QEMU). A second run costs seconds.
 #
 #   tests/run.sh -R gemm              only the tests whose name contains gemm
 #   ZP_TEST_SEED=7 tests/run.sh       other random inputs
@@ -37,7 +38,9 @@ case $preset in
   aarch64) packages+=(g++-aarch64-linux-gnu:aarch64-linux-gnu-g++ qemu-user:qemu-aarch64) ;;
 esac
 zp_require "${packages[@]}"
-zp_configure "$preset" "TESTS EXAMPLES" "${cmake_arguments[@]}"
+parts="TESTS EXAMPLES"
+[ "$preset" != aarch64 ] || parts=TESTS
+zp_configure "$preset" "$parts" "${cmake_arguments[@]}"
 zp_build "$preset"
 
 # Counts from ctest's own report, one <testcase status=...> per test: "run" is a pass, a test that
@@ -59,7 +62,8 @@ run_suite() {  # TITLE [ctest argument...]
 kernels=build/$preset/kernels.txt  # written by the test kernels/list
 rm -f "$kernels"
 run_suite "testing $preset" --no-tests=error "$@"
-if [[ $preset != [at]san ]] && [ -s "$kernels" ]; then  # sanitizers: once, it takes long
+# Sanitizers and QEMU: once, it takes long. Tests of kernels and products go over all kernels anyway.
+if [[ $preset != [at]san && $preset != aarch64 ]] && [ -s "$kernels" ]; then
   while read -r kernel; do
     ZP_KERNEL=$kernel run_suite "testing $preset again, kernel $kernel" -L forced-kernel "$@"
   done <"$kernels"

@@ -2,13 +2,10 @@
 // against sums in 64 bits; on a processor with AVX2 also against the instructions themselves.
 #include <zeropoint/kernels/saturation.hpp>
 
-#include "support/test.hpp"
-
 #include <vector>
 
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
+#include "support/intrinsics.hpp"
+#include "support/test.hpp"
 
 namespace sat = zeropoint::kernels::saturation;
 
