@@ -65,14 +65,33 @@ void in_parts(const Executor& ex, std::size_t count, std::size_t bytes, std::siz
      [&](std::size_t i) { f(i * part, count - i * part < part ? count - i * part : part); });
 }
 
+/// f(p) for every panel p, in one long run of neighbours for each thread, then a short one. Where a
+/// tile of rows meets all panels, threads wait for memory: taking panels in turn they would break up
+/// each other's streams, and fetch ahead what the other one reads. All layers of GPT-2 124M in 4 bits,
+/// one row: two threads took 1.08 times as long as one by panels, 0.63 by runs (Zen 5, from memory).
+template <class Executor, class F>
+void over_runs(const Executor& ex, std::size_t panels, F&& f) {
+  const std::size_t threads = ex.concurrency(), length = panels * 3 / (4 * threads);
+  const std::size_t longs = length == 0 ? 0 : threads, done = longs * length, rest = panels - done;
+  const std::size_t little = (rest + threads - 1) / threads;
+  ex(longs + (rest + little - 1) / little, [&](std::size_t task) {
+    std::size_t p = task < longs ? task * length : done + (task - longs) * little;
+    const std::size_t end = task < longs ? p + length : p + little < panels ? p + little : panels;
+    for (; p < end; ++p) f(p);
+  });
+}
+
 /// f(p, first, count) for every panel p and piece of `count` rows: tasks of the executor are panels,
-/// split further by rows, in whole tiles of mr, where there are few of them.
+/// runs of them for a single tile of mr rows; split further by rows, in whole tiles, where there are
+/// few panels.
 template <class Executor, class F>
 void over_panels(const Executor& ex, std::size_t panels, std::size_t count, std::size_t mr, F&& f) {
+  const auto all_rows = [&](std::size_t p) { f(p, std::size_t{0}, count); };
+  if (ex.concurrency() == 1) return ex(panels, all_rows);
+  if (count <= mr) return over_runs(ex, panels, all_rows);
   const std::size_t wanted = 4 * ex.concurrency();
-  const std::size_t splits =
-      ex.concurrency() == 1 || panels >= wanted ? 1 : (wanted - 1) / panels + 1;
-  if (splits == 1) return ex(panels, [&](std::size_t p) { f(p, std::size_t{0}, count); });
+  if (panels >= wanted) return ex(panels, all_rows);
+  const std::size_t splits = (wanted - 1) / panels + 1;
   const std::size_t part = ((count + splits - 1) / splits + mr - 1) / mr * mr;
   const std::size_t parts = (count + part - 1) / part;
   ex(parts * panels, [&](std::size_t task) {
