@@ -6,9 +6,9 @@
 #define ZP_LAB_JOIN_(a, b) a##b
 #define ZP_LAB_JOIN(a, b) ZP_LAB_JOIN_(a, b)
 
+#include "lab/models/float_attention_vectors.hpp"
 #include "lab/models/float_kernels.hpp"
 #include "lab/models/float_kernels_vectors.hpp"
-#include "lab/models/float_products_vectors.hpp"
 
 namespace {
 
@@ -197,7 +197,8 @@ const float_kernels ZP_LAB_TABLE = {ZP_LAB_TEXT(ZP_LAB_VARIANT),
                                     &packed_size,
                                     &pack_all_nt,
                                     &pack_all_nn,
-                                    &multiply_packed,
+                                    &causal_attention,
+                                    &attention_scratch,
                                     &layer_norm,
                                     &rms_norm,
                                     &causal_softmax,
