@@ -44,7 +44,7 @@ TEST_CASE("LayerNorm has the same bits everywhere and the right values") {
   test::generator g(test::seed(12));
   for (const std::size_t cols : {1u, 15u, 16u, 17u, 20u, 256u, 1001u}) {
     INFO(cols);
-    const std::size_t rows = 3;
+    const std::size_t rows = 7;  // four at a time, and the rest
     const auto x = normals(rows * cols, g), gain = normals(cols, g), bias = normals(cols, g);
     const auto y = same_everywhere([&](const float_kernels& k) {
       std::vector<float> out(rows * cols);
@@ -72,6 +72,31 @@ TEST_CASE("LayerNorm has the same bits everywhere and the right values") {
       return out;
     });
     CHECK(std::fabs(bare[0] * gain[0] + bias[0] - y[0]) < 1e-5f);
+  }
+}
+
+TEST_CASE("Rows and elements that are taken together have the bits of each alone") {
+  test::generator g(test::seed(15));
+  for (const float_kernels* k : lab::runnable_float_kernels()) {
+    for (const std::size_t cols : {1u, 16u, 37u, 768u}) {
+      INFO(k->name << ", " << cols << " columns");
+      const std::size_t rows = 11;
+      const auto x = normals(rows * cols, g), gain = normals(cols, g), bias = normals(cols, g);
+      std::vector<float> together(rows * cols), alone(rows * cols);
+      const auto norm = [&](std::size_t first, std::size_t count, std::vector<float>& y) {
+        k->layer_norm(count, cols, x.data() + first * cols, cols, gain.data(), bias.data(), 1e-5f,
+                      y.data() + first * cols, cols);
+      };
+      norm(0, rows, together);
+      for (std::size_t i = 0; i < rows; ++i) norm(i, 1, alone);
+      CHECK(same_bits(together, alone));
+      for (const auto activation : {k->gelu_tanh, k->silu}) {
+        together = alone = x;
+        activation(together.size(), together.data());
+        for (float& v : alone) activation(1, &v);
+        CHECK(same_bits(together, alone));
+      }
+    }
   }
 }
 

@@ -174,24 +174,46 @@ TEST_CASE("A multiply-add is rounded once, ties and infinities included") {
   CHECK(other > terms.size() / 10);
 }
 
-TEST_CASE("Packed products have the same bits, for any first part of what is packed") {
+TEST_CASE("Attention of many queries has the bits of each of them alone") {
   test::generator g(test::seed(72));
-  for (const std::size_t all : {1u, 15u, 33u, 300u}) {
-    const std::size_t m = 17, d = 20;
-    const matrix keys(all, d, 4, false, g), values(all, d, 4, false, g), q(m, d, 1, false, g);
+  const auto [tokens, rows] = GENERATE(table<std::size_t, std::size_t>({{2, 2},
+                                                                        {3, 2},
+                                                                        {15, 15},
+                                                                        {33, 29},
+                                                                        {255, 13},
+                                                                        {256, 14},
+                                                                        {257, 15},
+                                                                        {280, 43},
+                                                                        {300, 300},
+                                                                        {530, 17}}));
+  for (const std::size_t d : {1u, 20u, 64u, 300u}) {
+    const matrix k(tokens, d, 4, false, g), v(tokens, d, 4, false, g), q(rows, d, 1, false, g);
+    const matrix mixed(rows, d, 3, false, g);
+    const float scale = 1.5f / std::sqrt(static_cast<float>(d));
+    std::vector<float> expected(rows * d);
+    for (std::size_t i = 0; i < rows; ++i) {
+      const float_kernels& f = *lab::runnable_float_kernels().front();
+      const std::size_t n = tokens - rows + i + 1;
+      std::vector<float> weights(n);
+      f.multiply_nt(1, n, d, &q(i, 0), d, &k(0, 0), k.stride, nullptr, weights.data(), n);
+      f.causal_softmax(1, n, n - 1, scale, weights.data(), n);
+      f.multiply_nn(1, d, n, weights.data(), n, &v(0, 0), v.stride, expected.data() + i * d, d);
+    }
     for (const float_kernels* f : lab::runnable_float_kernels()) {
-      const test::guarded<float> k_panels(f->packed_size(all, d)), v_panels(f->packed_size(d, all));
-      f->pack_nt(all, d, keys.memory.data(), keys.stride, k_panels.data());
-      f->pack_nn(d, all, values.memory.data(), values.stride, v_panels.data());
-      for (const std::size_t some : {std::size_t{1}, all / 2 + 1, all}) {
-        INFO(f->name << ": " << some << " of " << all);
-        const matrix scores(m, some, 0, false, g), mixed(m, d, 0, false, g);
-        f->multiply_packed(m, some, d, q.memory.data(), q.stride, k_panels.data(), d,
-                           scores.memory.data(), some);
-        check_elements(m, some, d, q, keys, true, nullptr, scores);
-        f->multiply_packed(m, d, some, scores.memory.data(), some, v_panels.data(), all,
-                           mixed.memory.data(), d);
-        check_elements(m, d, some, scores, values, false, nullptr, mixed);
+      INFO(f->name << ": " << rows << " of " << tokens << " tokens, width " << d);
+      const test::guarded<float> keys(f->packed_size(tokens, d)), values(f->packed_size(d, tokens)),
+          scratch(f->attention_scratch(tokens));
+      f->pack_nt(tokens, d, &k(0, 0), k.stride, keys.data());
+      f->pack_nn(d, tokens, &v(0, 0), v.stride, values.data());
+      // What another head left behind must not matter.
+      std::fill_n(scratch.data(), f->attention_scratch(tokens),
+                  std::numeric_limits<float>::quiet_NaN());
+      fill(mixed, rows, d);
+      f->causal_attention(rows, d, tokens, scale, &q(0, 0), q.stride, keys.data(), values.data(),
+                          scratch.data(), &mixed(0, 0), mixed.stride);
+      for (std::size_t i = 0; i < rows; ++i) {
+        for (std::size_t j = 0; j < d; ++j) REQUIRE(mixed(i, j) == expected[i * d + j]);
+        for (std::size_t j = d; i + 1 < rows && j < mixed.stride; ++j) REQUIRE(mixed(i, j) == -7);
       }
     }
   }

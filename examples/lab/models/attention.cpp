@@ -1,4 +1,4 @@
-// One group of heads after the other, and in each head a block of queries at a time.
+// One group of heads after the other, and in each head a few queries at a time.
 #include <lab/models/attention.hpp>
 #include <lab/models/float_kernels.hpp>
 #include <zeropoint/nn/attention.hpp>
@@ -18,8 +18,7 @@ std::size_t whole_lines(std::size_t floats) {
   return (floats + 15) / 16 * 16;
 }
 
-/// Keys and values of a group, packed for the products of all its queries; one query multiplies them
-/// where they are.
+/// Keys and values of a group, packed for all its queries; a single one multiplies them where they are.
 class packed_tokens {
  public:
   /// Takes the first size() floats of scratch.
@@ -34,30 +33,26 @@ class packed_tokens {
     if (queries == 1) return 0;
     return keys_size(seen, d) + whole_lines(best_float_kernels().packed_size(d, seen));
   }
+  /// Behind size().
+  static std::size_t scores_size(std::size_t queries, std::size_t seen) {
+    return queries == 1 ? seen : best_float_kernels().attention_scratch(seen);
+  }
   [[nodiscard]] std::size_t rows() const { return seen_->keys.rows(); }
   [[nodiscard]] std::size_t cols() const { return seen_->keys.cols(); }
 
-  /// scores [rows of q, first `seen` tokens], without stride
-  void score(matrix_view<const float> q, std::size_t seen, float* scores) const {
+  void attend(matrix_view<const float> q, float scale, float* scores,
+              matrix_view<float> mixed) const {
     const float_kernels& f = best_float_kernels();
-    const auto& k = seen_->keys;
-    if (q.rows() == 1 && seen == rows()) {
-      f.multiply_nt(1, seen, cols(), q.data(), q.stride(), k.data(), k.stride(), nullptr, scores,
-                    seen);
-    } else {
-      f.multiply_packed(q.rows(), seen, cols(), q.data(), q.stride(), keys_, cols(), scores, seen);
+    if (q.rows() > 1) {
+      return f.causal_attention(q.rows(), cols(), rows(), scale, q.data(), q.stride(), keys_,
+                                values_, scores, mixed.data(), mixed.stride());
     }
-  }
-  void mix(std::size_t seen, const float* weights, matrix_view<float> mixed) const {
-    const float_kernels& f = best_float_kernels();
-    const auto& v = seen_->values;
-    if (mixed.rows() == 1 && seen == rows()) {
-      f.multiply_nn(1, cols(), seen, weights, seen, v.data(), v.stride(), mixed.data(),
-                    mixed.stride());
-    } else {
-      f.multiply_packed(mixed.rows(), cols(), seen, weights, seen, values_, rows(), mixed.data(),
-                        mixed.stride());
-    }
+    const auto &k = seen_->keys, &v = seen_->values;
+    f.multiply_nt(1, rows(), cols(), q.data(), q.stride(), k.data(), k.stride(), nullptr, scores,
+                  rows());
+    f.causal_softmax(1, rows(), rows() - 1, scale, scores, rows());
+    f.multiply_nn(1, cols(), rows(), scores, rows(), v.data(), v.stride(), mixed.data(),
+                  mixed.stride());
   }
 
  private:
@@ -67,18 +62,6 @@ class packed_tokens {
   const seen_tokens* seen_;
   float *keys_, *values_;
 };
-
-/// A block of queries meets only the keys up to its last query.
-void attend_in_float(matrix_view<const float> q, const packed_tokens& all, float scale,
-                     float* scores, matrix_view<float> mixed) {
-  const std::size_t T = q.rows(), past = all.rows() - T;
-  for (std::size_t i = 0; i < T; i += attention_block) {
-    const std::size_t rows = std::min(attention_block, T - i), seen = past + i + rows;
-    all.score(q.rows_from(i, rows), seen, scores);
-    best_float_kernels().causal_softmax(rows, seen, past + i, scale, scores, seen);
-    all.mix(seen, scores, mixed.rows_from(i, rows));
-  }
-}
 
 /// All keys are packed once, so every query meets all of them; softmax drops those to come.
 void attend_in_int8(matrix_view<const float> q, const zeropoint::int8_attention& attention,
@@ -144,7 +127,9 @@ float attention_scale(const model_config& c, std::size_t layer) {
 }
 
 std::size_t attention_scratch(std::size_t queries, std::size_t seen, std::size_t head_width) {
-  return packed_tokens::size(queries, seen, head_width) + std::min(queries, attention_block) * seen;
+  return std::max(
+      packed_tokens::size(queries, seen, head_width) + packed_tokens::scores_size(queries, seen),
+      std::min(queries, attention_block) * seen);
 }
 
 void attend_group(const model_config& c, std::size_t layer, std::size_t g, matrix_view<float> q,
@@ -164,7 +149,7 @@ void attend_group(const model_config& c, std::size_t layer, std::size_t g, matri
   const packed_tokens all(seen, q.rows(), scratch);
   float* const scores = scratch + packed_tokens::size(q.rows(), seen.keys.rows(), d);
   over_heads([&](matrix_view<const float> head, matrix_view<float> to) {
-    attend_in_float(head, all, scale, scores, to);
+    all.attend(head, scale, scores, to);
   });
 }
 

@@ -25,8 +25,8 @@ enum class attention_kind : std::uint8_t {
 /// What the scores of a block's attention are multiplied by.
 [[nodiscard]] float attention_scale(const model_config& config, std::size_t layer);
 
-/// Queries that are multiplied with their keys at a time: few, because they all meet the keys of the
-/// last one; a multiple of 14 and of 6, the rows that the float products take at a time.
+/// Queries whose scores with int8 keys are in memory at a time. In float they are as few as a tile of the
+/// float kernels has.
 inline constexpr std::size_t attention_block = 42;
 
 /// The S tokens that the queries of a group meet, the queries' own T <= S last.

@@ -41,11 +41,14 @@ struct float_kernels {
   std::size_t (*packed_size)(std::size_t n, std::size_t k);
   void (*pack_nt)(std::size_t n, std::size_t k, const float* b, std::size_t ldb, float* panels);
   void (*pack_nn)(std::size_t n, std::size_t k, const float* b, std::size_t ldb, float* panels);
-  /// c[m,n] = a[m,k] * b[k,n], with the bits of the products above. More columns than n may have been
-  /// packed, and a larger k: packed_k.
-  void (*multiply_packed)(std::size_t m, std::size_t n, std::size_t k, const float* a,
-                          std::size_t lda, const float* panels, std::size_t packed_k, float* c,
-                          std::size_t ldc);
+  /// Row i of mixed [rows, d] = softmax(q k^T * scale) v over the first tokens - rows + i + 1 keys and
+  /// values, with the bits of the products above and causal_softmax() for this row alone. Keys are
+  /// pack_nt(tokens, d, ...), values pack_nn(d, tokens, ...); scratch has attention_scratch(tokens)
+  /// floats and starts with a cache line.
+  void (*causal_attention)(std::size_t rows, std::size_t d, std::size_t tokens, float scale,
+                           const float* q, std::size_t ldq, const float* keys, const float* values,
+                           float* scratch, float* mixed, std::size_t ldm);
+  std::size_t (*attention_scratch)(std::size_t tokens);
   /// y = (x - mean) / sqrt(variance + epsilon) * gain + bias, per row of [rows, cols]; gain and
   /// bias may be null. x may be y.
   void (*layer_norm)(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,

@@ -6,9 +6,9 @@
 #define ZP_LAB_JOIN_(a, b) a##b
 #define ZP_LAB_JOIN(a, b) ZP_LAB_JOIN_(a, b)
 
+#include "lab/models/float_attention_vectors.hpp"
 #include "lab/models/float_kernels.hpp"
 #include "lab/models/float_kernels_vectors.hpp"
-#include "lab/models/float_products_vectors.hpp"
 
 namespace {
 
@@ -29,22 +29,42 @@ float sum_of_squares(std::size_t n, const float* x) {
       });
 }
 
+// Of Rows rows at a time: a row's sums are chains, which wait for every addition; those of others do not.
+template <std::size_t Rows>
+inline void layer_norm_rows(std::size_t cols, const float* x, std::size_t ldx, const float* gain,
+                            const float* bias, float epsilon, float* y, std::size_t ldy) {
+  const float n = static_cast<float>(cols);
+  float mean[Rows], inverse[Rows];
+  sums_of<Rows>(cols, mean, [=](std::size_t i, std::size_t j, std::size_t count) {
+    return load_first(x + i * ldx + j, count);
+  });
+  for (float& m : mean) m /= n;
+  sums_of<Rows>(cols, inverse, [&](std::size_t i, std::size_t j, std::size_t count) {
+    const vec v = load_first(x + i * ldx + j, count) - mean[i];
+    store_first(v, y + i * ldy + j, count);
+    return first_lanes(v * v, count);
+  });
+  for (float& v : inverse) v = 1.0f / __builtin_sqrtf(v / n + epsilon);
+  for (std::size_t j = 0; j < cols; j += width) {
+    const std::size_t count = smaller(width, cols - j);
+    const vec g = gain == nullptr ? filled(1) : load_first(gain + j, count);
+    for (std::size_t i = 0; i < Rows; ++i) {
+      float* const out = y + i * ldy + j;
+      vec v = load_first(out, count) * inverse[i] * g;
+      if (bias != nullptr) v += load_first(bias + j, count);
+      store_first(v, out, count);
+    }
+  }
+}
+
 void layer_norm(std::size_t rows, std::size_t cols, const float* x, std::size_t ldx,
                 const float* gain, const float* bias, float epsilon, float* y, std::size_t ldy) {
-  const float n = static_cast<float>(cols);
-  for (std::size_t i = 0; i < rows; ++i) {
-    const float* in = x + i * ldx;
-    float* out = y + i * ldy;
-    const float mean = sum(cols, in) / n;
-    for (std::size_t j = 0; j < cols; ++j) out[j] = in[j] - mean;
-    const float inverse = 1.0f / __builtin_sqrtf(sum_of_squares(cols, out) / n + epsilon);
-    for (std::size_t j = 0; j < cols; ++j) out[j] *= inverse;
-    if (gain != nullptr) {
-      for (std::size_t j = 0; j < cols; ++j) out[j] *= gain[j];
-    }
-    if (bias != nullptr) {
-      for (std::size_t j = 0; j < cols; ++j) out[j] += bias[j];
-    }
+  std::size_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    layer_norm_rows<4>(cols, x + i * ldx, ldx, gain, bias, epsilon, y + i * ldy, ldy);
+  }
+  for (; i < rows; ++i) {
+    layer_norm_rows<1>(cols, x + i * ldx, ldx, gain, bias, epsilon, y + i * ldy, ldy);
   }
 }
 
@@ -59,37 +79,28 @@ void rms_norm(std::size_t rows, std::size_t cols, const float* x, std::size_t ld
   }
 }
 
-// x becomes exp(x * scale - max); returns the sum.
-float exponentials(std::size_t n, float scale, float max, float* x) {
-  return sum_of(
-      n,
-      [=](std::size_t j) {
-        const vec e = exp_of(load(x + j) * scale - max);
-        store(e, x + j);
-        return e;
-      },
-      [=](std::size_t j, std::size_t k) {
-        store_tail(exp_of(load_tail(x + j, k, 0) * scale - max), x + j, k);
-        return load_tail(x + j, k, 0);
-      });
-}
-
 void causal_softmax(std::size_t rows, std::size_t cols, std::size_t first, float scale, float* s,
                     std::size_t lds) {
   for (std::size_t i = 0; i < rows; ++i) {
     float* row = s + i * lds;
     const std::size_t n = first + i + 1 < cols ? first + i + 1 : cols;
     const float max = largest(n, row) * scale;  // the largest product: rounding keeps the order
-    const float inverse = 1.0f / exponentials(n, scale, max, row);
+    sums total;
+    exponentials<false>(n, scale, max, row, total);
+    const float inverse = 1.0f / total.fold();
     transform(n, row, [inverse](vec v) { return v * inverse; });
     for (std::size_t j = n; j < cols; ++j) row[j] = 0;
   }
 }
 
 void gelu_tanh(std::size_t size, float* x) {
-  transform(size, x, [](vec v) {
-    const vec u = 0.7978845608028654f * (v + 0.044715f * (v * v * v));
-    return v / (1.0f + exp_of(-2.0f * u));
+  transform_groups(size, x, []<std::size_t N>(vec(&v)[N]) {
+    vec e[N];
+    for (std::size_t i = 0; i < N; ++i) {
+      e[i] = -2.0f * (0.7978845608028654f * (v[i] + 0.044715f * (v[i] * v[i] * v[i])));
+    }
+    exp_of(e);
+    for (std::size_t i = 0; i < N; ++i) v[i] = v[i] / (1.0f + e[i]);
   });
 }
 
@@ -98,8 +109,14 @@ void relu(std::size_t size, float* x) {
 }
 
 void silu(std::size_t size, float* x) {
-  transform(size, x, [](vec v) {  // exp_of ends at 2e38; what is left below -88 is under 1e-36
-    return v < filled(-88.0f) ? vec{} : v / (1.0f + exp_of(-v));
+  transform_groups(size, x, []<std::size_t N>(vec(&v)[N]) {
+    vec e[N];
+    for (std::size_t i = 0; i < N; ++i) e[i] = -v[i];
+    exp_of(e);
+    for (std::size_t i = 0; i < N;
+         ++i) {  // exp_of ends at 2e38; what is left below -88 is under 1e-36
+      v[i] = v[i] < filled(-88.0f) ? vec{} : v[i] / (1.0f + e[i]);
+    }
   });
 }
 
@@ -180,7 +197,8 @@ const float_kernels ZP_LAB_TABLE = {ZP_LAB_TEXT(ZP_LAB_VARIANT),
                                     &packed_size,
                                     &pack_all_nt,
                                     &pack_all_nn,
-                                    &multiply_packed,
+                                    &causal_attention,
+                                    &attention_scratch,
                                     &layer_norm,
                                     &rms_norm,
                                     &causal_softmax,

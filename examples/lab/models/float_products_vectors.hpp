@@ -102,14 +102,6 @@ void pack_all_nn(std::size_t n, std::size_t k, const float* b, std::size_t ldb, 
   pack_nn(n, k, b, ldb, panels, k * panel_width);
 }
 
-void multiply_packed(std::size_t m, std::size_t n, std::size_t k, const float* a, std::size_t lda,
-                     const float* panels, std::size_t packed_k, float* c, std::size_t ldc) {
-  over_depth(k, [&](std::size_t p, std::size_t rows, bool first, bool) {
-    multiply_block(m, n, rows, a + p, lda, panels + p * panel_width, packed_k * panel_width,
-                   {c, ldc, n, nullptr, first});
-  });
-}
-
 // pack(column, columns, element of k, elements, panels) packs a block of b.
 template <class Pack>
 inline void multiply_packing(std::size_t m, std::size_t n, std::size_t k, const float* a,

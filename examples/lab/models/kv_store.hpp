@@ -21,8 +21,8 @@ class key_value_store {
   [[nodiscard]] std::size_t bytes() const noexcept;
 
   /// Appends the keys and values of the next T tokens, in qkv [T, qkv_width], to those of a block,
-  /// and fills mixed [T, heads * d]. Each group of heads is one task: no bit of the result depends on
-  /// `threads`.
+  /// and fills mixed [T, heads * d]. A group of heads stays with one thread: no bit of the result depends
+  /// on `threads`.
   void attend(std::size_t block, zeropoint::matrix_view<float> qkv, std::size_t threads,
               zeropoint::matrix_view<float> mixed);
   /// The T tokens have been through all blocks.
@@ -38,15 +38,16 @@ class key_value_store {
   void append(head& h, zeropoint::matrix_view<const float> k,
               zeropoint::matrix_view<const float> v);
   void attend_group(std::size_t block, std::size_t g, zeropoint::matrix_view<float> qkv,
-                    zeropoint::matrix_view<float> mixed);
-  float* scratch(std::size_t g, std::size_t queries, std::size_t seen);
+                    float* memory, zeropoint::matrix_view<float> mixed);
+  void make_scratch(std::size_t threads, std::size_t queries);
   [[nodiscard]] std::size_t widened(std::size_t tokens) const noexcept;
 
   model_config config_;
   attention_kind kind_;
   std::size_t capacity_, tokens_ = 0;
   std::vector<head> heads_;  ///< [blocks, kv_heads]
-  /// Per group: widened keys and values, then what attention needs.
+  /// Per thread: widened keys and values of a group, then what attention needs. The next group finds
+  /// this memory in the cache.
   std::vector<zeropoint::aligned_buffer<float>> scratch_;
 };
 

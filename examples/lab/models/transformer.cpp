@@ -3,10 +3,10 @@
 #include <lab/models/float_kernels.hpp>
 #include <lab/models/parallel.hpp>
 #include <lab/models/rotary.hpp>
+#include <lab/models/row_stages.hpp>
 #include <lab/models/transformer.hpp>
 
 #include <algorithm>
-#include <cmath>
 
 namespace lab {
 
@@ -14,56 +14,30 @@ using zeropoint::matrix_view;
 
 namespace {
 
-void normalise(const model_config& c, const norm& n, matrix_view<const float> x,
-               matrix_view<float> y) {
-  const float_kernels& k = best_float_kernels();
-  if (c.rms_norm) {
-    return k.rms_norm(x.rows(), x.cols(), x.data(), x.stride(), n.gain.data(), c.norm_eps, y.data(),
-                      y.stride());
-  }
-  k.layer_norm(x.rows(), x.cols(), x.data(), x.stride(), n.gain.empty() ? nullptr : n.gain.data(),
-               n.bias.empty() ? nullptr : n.bias.data(), c.norm_eps, y.data(), y.stride());
-}
-
-void activate(activation a, std::span<float> x) {
-  const float_kernels& k = best_float_kernels();
-  switch (a) {
-    case activation::gelu_new:
-      return k.gelu_tanh(x.size(), x.data());
-    case activation::relu:
-      return k.relu(x.size(), x.data());
-    case activation::silu:
-      return k.silu(x.size(), x.data());
-    case activation::gelu:
-      for (float& v : x) v = 0.5f * v * (1.0f + std::erf(v * 0.70710678118654752f));
-  }
-}
-
 /// y = mlp(x); y may be x. apply(in, out) is the next linear layer.
 template <class Apply>
-void apply_mlp(const model_config& c, workspace& w, matrix_view<const float> x,
+void apply_mlp(const model_config& c, workspace& w, std::size_t threads, matrix_view<const float> x,
                matrix_view<float> y, stage_clock& time, Apply&& apply) {
   const matrix_view<float> inner(w.inner.data(), x.rows(), c.ffn);
   if (c.gated) {
     const matrix_view<float> gate(w.gate.data(), x.rows(), c.ffn);
     apply(x, gate);
     apply(x, inner);
-    activate(c.act, {gate.data(), gate.size()});
-    best_float_kernels().scale_by(inner.size(), gate.data(), inner.data());
+    activate(c.act, threads, gate, inner);
   } else {
     apply(x, inner);
-    activate(c.act, {inner.data(), inner.size()});
+    activate(c.act, threads, inner);
   }
   time.lap(&stage_times::activation);
   apply(inner, y);
 }
 
 /// From the residual stream x to the input of the head; overwrites h.
-void finish(const transformer& m, matrix_view<float> x, matrix_view<float> h,
+void finish(const transformer& m, std::size_t threads, matrix_view<float> x, matrix_view<float> h,
             matrix_view<float> hidden) {
   const matrix_view<float> last = m.project_out ? h : hidden;
   if (m.final_norm) {
-    normalise(m.config, *m.final_norm, x, last);
+    normalise(m.config, *m.final_norm, threads, x, last);
   } else {
     for (std::size_t t = 0; t < x.rows(); ++t) {
       std::copy_n(x.row(t).data(), x.cols(), last.row(t).data());
@@ -208,8 +182,8 @@ namespace {
 /// linear layer, mix(block, qkv, mixed) attention.
 template <class Apply, class Mix>
 void run(const transformer& m, const linear_set& layers, std::span<const std::uint32_t> ids,
-         std::size_t first, workspace& w, matrix_view<float> hidden, stage_times* times,
-         Apply&& apply, Mix&& mix) {
+         std::size_t first, workspace& w, std::size_t threads, matrix_view<float> hidden,
+         stage_times* times, Apply&& apply, Mix&& mix) {
   stage_clock time(times);
   const model_config& c = m.config;
   const std::size_t T = ids.size(), C = c.width, Q = c.qkv_width();
@@ -226,13 +200,14 @@ void run(const transformer& m, const linear_set& layers, std::span<const std::ui
     apply(*layers[next++], in, out);
     time.lap(&stage_times::linears);
   };
+  if (c.pre_norm && !m.blocks.empty()) normalise(c, m.blocks[0].attention_norm, threads, x, h);
+  const matrix_view<float> input = c.pre_norm ? h : x;  // of the next linear layer
+  time.lap(&stage_times::others);
   for (std::size_t i = 0; i < m.blocks.size(); ++i) {
     const block& b = m.blocks[i];
-    if (c.pre_norm) normalise(c, b.attention_norm, x, h);
-    time.lap(&stage_times::others);
     std::size_t column = 0;
     for (const dense& d : b.qkv) {
-      apply_next(c.pre_norm ? h : x, {qkv.data() + column, T, d.out, Q});
+      apply_next(input, {qkv.data() + column, T, d.out, Q});
       column += d.out;
     }
     if (c.rotary()) {
@@ -242,16 +217,15 @@ void run(const transformer& m, const linear_set& layers, std::span<const std::ui
     mix(i, qkv, mixed);
     time.lap(&stage_times::attention);
     apply_next(mixed, h);
-    best_float_kernels().add(T * C, h.data(), x.data());
-    if (!c.pre_norm) normalise(c, b.attention_norm, x, x);
-
-    if (c.pre_norm) normalise(c, b.mlp_norm, x, h);
+    add_and_normalise(c, c.pre_norm ? &b.mlp_norm : &b.attention_norm, threads, h, x, input);
     time.lap(&stage_times::others);
-    apply_mlp(c, w, c.pre_norm ? h : x, h, time, apply_next);
-    best_float_kernels().add(T * C, h.data(), x.data());
-    if (!c.pre_norm) normalise(c, b.mlp_norm, x, x);
+    apply_mlp(c, w, threads, input, h, time, apply_next);
+    const block* next_block = i + 1 < m.blocks.size() ? &m.blocks[i + 1] : nullptr;
+    const norm* before_next = next_block == nullptr ? nullptr : &next_block->attention_norm;
+    add_and_normalise(c, c.pre_norm ? before_next : &b.mlp_norm, threads, h, x, input);
+    time.lap(&stage_times::others);
   }
-  finish(m, x, h, hidden);
+  finish(m, threads, x, h, hidden);
   time.lap(&stage_times::others);
 }
 
@@ -261,7 +235,7 @@ void forward(const transformer& m, const linear_set& layers, std::span<const std
              workspace& w, matrix_view<float> hidden, attention_kind attention) {
   check_window(m, ids);
   run(
-      m, layers, ids, 0, w, hidden, nullptr,
+      m, layers, ids, 0, w, 1, hidden, nullptr,
       [](const linear& layer, matrix_view<const float> in, matrix_view<float> out) {
         layer.apply(in, out);
       },
@@ -277,7 +251,7 @@ void extend(const transformer& m, const linear_set& layers, std::span<const std:
   ZP_REQUIRE(past.tokens() + ids.size() <= m.config.positions, "extend: ", ids.size(),
              " tokens after ", past.tokens(), ", the model has ", m.config.positions, " positions");
   run(
-      m, layers, ids, past.tokens(), w, hidden, times,
+      m, layers, ids, past.tokens(), w, threads, hidden, times,
       [&](const linear& layer, matrix_view<const float> in, matrix_view<float> out) {
         layer.apply_on(threads, in, out);
       },
