@@ -32,6 +32,7 @@ std::vector<example> examples() {
                                     {8, 16},
                                     {31, 64},
                                     {32, 80},
+                                    {136, 210},
                                     {129, 100},
                                     {200, 200},
                                     {257, 130}}) {
@@ -51,19 +52,22 @@ zp::quantized_weight weights(test::generator& g, const example& e) {
   return e.half ? zp::quantized_weight::with_half_scales(weight, zp::per_group{e.group}, s)
                 : zp::quantized_weight(weight, zp::per_group{e.group}, s);
 }
-float weight_at(const zp::quantized_weight& q, std::size_t j, std::size_t k) {
+/// code - zero point, 0 beyond the outputs.
+float steps_at(const zp::quantized_weight& q, std::size_t j, std::size_t k) {
   if (j >= q.out()) return 0;
-  const zp::params p = q.params_at(j, k);
-  return p.scale * static_cast<float>(q.code(j, k) - p.zero_point);
+  return static_cast<float>(q.code(j, k) - q.params_at(j, k).zero_point);
+}
+float scale_at(const zp::quantized_weight& q, std::size_t j, std::size_t k) {
+  return j < q.out() ? q.params_at(j, k).scale : 0.0f;
 }
 
 }  // namespace
 
-TEST_CASE("nibble_panels: a row has the bits of expanded blocks and stays within its bytes") {
+TEST_CASE("nibble_panels: a row has the bits of the definition and stays within its bytes") {
   const auto seed = test::seed(23);
   INFO(test::seed_text(seed));
   test::generator g(seed);
-  constexpr std::size_t width = panel::width, block = 128;
+  constexpr std::size_t width = panel::width;
   for (const example& e : examples()) {
     const zp::quantized_weight q = weights(g, e);
     REQUIRE(zp::nibble_panels::fits(q));
@@ -74,13 +78,12 @@ TEST_CASE("nibble_panels: a row has the bits of expanded blocks and stays within
     const auto x = test::normal_vector(g, e.in);
     std::vector<float> expected(panels * width, 0.0f);
     for (std::size_t j = 0; j < panels * width; ++j) {
-      for (std::size_t first = 0; first < e.in; first += block) {
-        volatile float sum = 0;
-        for (std::size_t k = first; k < std::min(e.in, first + block); ++k) {
-          volatile float product = x[k] * weight_at(q, j, k);
-          sum = sum + product;
-        }
-        expected[j] += sum;
+      for (std::size_t k = 0; k < e.in;) {
+        const std::size_t end = std::min({e.in, (k / 128 + 1) * 128, (k / e.group + 1) * e.group});
+        const float scale = scale_at(q, j, k);
+        float acc = 0;
+        for (; k < end; ++k) acc = std::fma(x[k], steps_at(q, j, k), acc);
+        expected[j] = std::fma(scale, acc, expected[j]);
       }
     }
     for (const bool front : {false, true}) {
@@ -91,14 +94,14 @@ TEST_CASE("nibble_panels: a row has the bits of expanded blocks and stays within
       for (const panel::variant* v : variants()) {
         if (v->nibble_row == nullptr) continue;
         CAPTURE(v->name, e.in, e.out, e.group, e.half, e.affine, front);
-        v->nibble_row({&kept.format(), panels, block, row.data(), records.data(), sum.data()});
+        v->nibble_row({&kept.format(), panels, row.data(), records.data(), sum.data()});
         REQUIRE(std::memcmp(sum.data(), expected.data(), panels * width * sizeof(float)) == 0);
       }
     }
   }
 }
 
-TEST_CASE("nibble_panels: expanding rounds once, from any block on, and stays within its bytes") {
+TEST_CASE("nibble_panels: expanding is exact, from any segment on, and stays within its bytes") {
   const auto seed = test::seed(24);
   INFO(test::seed_text(seed));
   test::generator g(seed);
@@ -109,18 +112,20 @@ TEST_CASE("nibble_panels: expanding rounds once, from any block on, and stays wi
     const std::size_t panels = (e.out + width - 1) / width;
     const test::guarded<std::byte> records(kept.bytes());
     std::memcpy(records.data(), kept.records().data(), kept.bytes());
-    for (const std::size_t first : {std::size_t{0}, std::size_t{128}}) {
-      if (first >= e.in) continue;
-      const std::size_t depth = std::min<std::size_t>(128, e.in - first);
-      const test::guarded<float> w(depth * width);
+    for (std::size_t first = 0, depth = 0; first < e.in; first += depth) {
+      depth = panel::segment_end(first, e.in, kept.group_size()) - first;
+      const test::guarded<float> w(depth * width), scale(width);
       for (std::size_t p = 0; p < panels; ++p) {
         const auto place = panel::nibble_panel_at(kept.format(), records.data(), panels, p);
         for (const panel::variant* v : variants()) {
           CAPTURE(v->name, e.in, e.out, e.group, e.half, e.affine, first, p);
-          v->expand_nibbles(place, first, depth, w.data());
+          v->expand_nibbles(panel::segment_at(place, first, depth), w.data(), scale.data());
           std::size_t wrong = 0;
           for (std::size_t i = 0; i < depth * width; ++i) {
-            wrong += w[i] != weight_at(q, p * width + i % width, first + i / width) ? 1u : 0u;
+            wrong += w[i] != steps_at(q, p * width + i % width, first + i / width) ? 1u : 0u;
+          }
+          for (std::size_t j = 0; j < width; ++j) {
+            wrong += scale[j] != scale_at(q, p * width + j, first) ? 1u : 0u;
           }
           REQUIRE(wrong == 0);
         }

@@ -22,7 +22,7 @@ std::vector<std::size_t> outlier_columns(const matrix& x, float threshold) {
   return columns;
 }
 
-/// y of the definition: products rounded, summed 128 at a time, then the blocks, then the int8 part.
+/// y of the definition: chains of 128 fused multiply-adds, then those sums, then the int8 part.
 matrix expected(const matrix& x, const matrix& w, const std::vector<float>& bias,
                 const zp::outlier_linear_options& o) {
   const auto columns = outlier_columns(x, o.threshold);
@@ -39,8 +39,7 @@ matrix expected(const matrix& x, const matrix& w, const std::vector<float>& bias
       for (std::size_t first = 0; first < columns.size(); first += 128) {
         float sum = 0;
         for (std::size_t c = first; c < std::min(first + 128, columns.size()); ++c) {
-          volatile float product = x(i, columns[c]) * w(j, columns[c]);  // never fused
-          sum += product;
+          sum = std::fma(x(i, columns[c]), w(j, columns[c]), sum);
         }
         total += sum;
       }

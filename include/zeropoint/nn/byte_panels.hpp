@@ -1,4 +1,5 @@
 // Quantized weights in panels of 16 outputs, a byte per code: what float_panel.hpp multiplies with.
+// Four panels are a unit, as nibble_format.hpp has it: what one row reads is one stream of memory.
 // Zero points are kept where one of them is not 0.
 #pragma once
 
@@ -31,14 +32,14 @@ class byte_panels {
     }
   }
 
-  /// sum [count][width] of panels first .. first + count with x [in], in blocks of block_depth.
-  void multiply_row(const float_panel::variant& v, const float* x, std::size_t block_depth,
-                    std::size_t first, std::size_t count, float* sum) const {
+  /// sum [count][width] of panels first .. first + count with x [in]; first is a multiple of 4, and
+  /// count unless it ends with the last panel.
+  void multiply_row(const float_panel::variant& v, const float* x, std::size_t first,
+                    std::size_t count, float* sum) const {
     float_panel::row_job job;
     job.panels = count;
     job.in = in_;
     job.group_size = group_size_;
-    job.block_depth = block_depth;
     job.x = x;
     job.codes = codes_.data() + first * in_ * width;
     job.scale = scales_.data() + first * groups() * width;
@@ -46,21 +47,19 @@ class byte_panels {
     job.sum = sum;
     v.row(job);
   }
-  /// Inputs first .. first + depth of panel p as floats [depth][width].
+  /// Inputs first .. first + depth of panel p, all of one group: code - zero [depth][width] and the
+  /// scales [width].
   void expand(const float_panel::variant& v, std::size_t p, std::size_t first, std::size_t depth,
-              float* w) const noexcept {
+              float* w, float* scale) const noexcept {
     static constexpr float none[width] = {};
-    const std::int8_t* codes = codes_.data() + (p * in_ + first) * width;
-    for (std::size_t k = 0; k < depth;) {
-      const std::size_t group = (first + k) / group_size_;
-      const std::size_t end = std::min(depth, (group + 1) * group_size_ - first);
-      const std::size_t at = (p * groups() + group) * width;
-      v.expand(end - k, codes + k * width, scales_.data() + at,
-               zeros_.empty() ? none : zeros_.data() + at, w + k * width);
-      k = end;
-    }
+    const std::size_t from = float_panel::unit_place(p, panels(), in_, first),
+                      step = float_panel::unit_place(p, panels(), in_, first + 1) - from,
+                      at = float_panel::unit_place(p, panels(), groups(), first / group_size_);
+    v.expand(depth, codes_.data() + from, step, zeros_.empty() ? none : zeros_.data() + at, w);
+    std::copy_n(scales_.data() + at, width, scale);
   }
 
+  [[nodiscard]] std::size_t group_size() const noexcept { return group_size_; }
   [[nodiscard]] std::int32_t code(std::size_t j, std::size_t k) const noexcept {
     return codes_[code_at(j, k)];
   }
@@ -82,15 +81,15 @@ class byte_panels {
     return (in_ + group_size_ - 1) / group_size_;
   }
   [[nodiscard]] std::size_t code_at(std::size_t j, std::size_t k) const noexcept {
-    return (j / width * in_ + k) * width + j % width;
+    return float_panel::unit_place(j / width, panels(), in_, k) + j % width;
   }
   [[nodiscard]] std::size_t group_at(std::size_t j, std::size_t g) const noexcept {
-    return (j / width * groups() + g) * width + j % width;
+    return float_panel::unit_place(j / width, panels(), groups(), g) + j % width;
   }
 
   std::size_t out_, in_, group_size_;
-  aligned_buffer<std::int8_t> codes_;  ///< [panels][in][width]
-  aligned_buffer<float> scales_;       ///< [panels][groups][width]
+  aligned_buffer<std::int8_t> codes_;  ///< [units][in][panels of the unit][width]
+  aligned_buffer<float> scales_;       ///< [units][groups][panels of the unit][width]
   aligned_buffer<float> zeros_;        ///< as scales_, zero points as floats; empty: all are 0
 };
 

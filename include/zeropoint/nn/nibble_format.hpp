@@ -20,7 +20,6 @@ namespace float_panel {
 
 /// Where codes, scales and zero points of [panels][in][width] lie.
 struct nibble_format {
-  static constexpr std::size_t together = 4;  ///< panels of a unit, while there are so many
   static constexpr std::size_t line = 64, depth = 8;
 
   std::size_t in = 0, group_size = 1;  ///< a multiple of 8, or >= in
@@ -74,7 +73,6 @@ struct nibble_panel {
 [[nodiscard]] constexpr nibble_panel nibble_panel_at(const nibble_format& f,
                                                      const std::byte* records, std::size_t panels,
                                                      std::size_t p) noexcept {
-  constexpr std::size_t together = nibble_format::together;
   const std::size_t whole = panels / together, unit = p / together;
   const std::byte* at = records + smaller(unit, whole) * f.unit_bytes(together);
   if (unit < whole) return {&f, at, together, p % together};
@@ -83,10 +81,10 @@ struct nibble_panel {
 
 struct nibble_job {
   const nibble_format* format = nullptr;
-  std::size_t panels = 0, block_depth = 0;  ///< a multiple of 8
-  const float* x = nullptr;                 ///< [in]
-  const std::byte* records = nullptr;       ///< units of `together` panels, then of one; 64-aligned
-  float* sum = nullptr;                     ///< [panels][width]; written
+  std::size_t panels = 0;
+  const float* x = nullptr;            ///< [in]
+  const std::byte* records = nullptr;  ///< units of `together` panels, then of one; 64-aligned
+  float* sum = nullptr;                ///< [panels][width]; written
 };
 
 }  // namespace float_panel

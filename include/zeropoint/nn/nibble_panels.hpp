@@ -44,24 +44,25 @@ class nibble_panels {
   }
 
   /// sum [count][width] of panels first .. first + count with x [in]; first is a multiple of 4, and
-  /// count unless it ends with the last panel. In blocks of block_depth terms, a multiple of 8.
-  void multiply_row(const float_panel::variant& v, const float* x, std::size_t block_depth,
-                    std::size_t first, std::size_t count, float* sum) const {
+  /// count unless it ends with the last panel.
+  void multiply_row(const float_panel::variant& v, const float* x, std::size_t first,
+                    std::size_t count, float* sum) const {
     float_panel::nibble_job job;
     job.format = &format_;
     job.panels = count;
-    job.block_depth = block_depth;
     job.x = x;
     job.records = panel(first).unit;
     job.sum = sum;
     v.nibble_row(job);
   }
-  /// Inputs first .. first + depth of panel p as floats [depth][width]; first is a multiple of 8.
+  /// Inputs first .. first + depth of panel p, all of one group: code - zero [depth][width] and the
+  /// scales [width]; first is a multiple of 8.
   void expand(const float_panel::variant& v, std::size_t p, std::size_t first, std::size_t depth,
-              float* w) const noexcept {
-    v.expand_nibbles(panel(p), first, depth, w);
+              float* w, float* scale) const noexcept {
+    v.expand_nibbles(float_panel::segment_at(panel(p), first, depth), w, scale);
   }
 
+  [[nodiscard]] std::size_t group_size() const noexcept { return format_.group_size; }
   [[nodiscard]] std::int32_t code(std::size_t j, std::size_t k) const noexcept {
     const std::uint32_t nibble = load<std::uint32_t>(word_at(j, k)) >> bit_of(k) & 15u;
     return static_cast<std::int32_t>(nibble ^ 8u) - 8;

@@ -1,11 +1,11 @@
 // One float row times panels of codes of up to 4 bits, as float_row.hpp has it for bytes: the same
 // sums and bits from half of the memory (nibble_format.hpp).
 //
-// A product costs a multiplication by the scale, one by x and an addition; what is left to save is
-// the way from code to float. AVX-512 takes one instruction, twice per shift of the word: vpermps
-// looks at the lowest 4 bits of an index only, and finds the number there; and of bits 16 .. 19
-// behind the exponent of 128, vpternlogd makes 136 + code. AVX2 shifts a code up, then down with
-// its sign, and converts.
+// A product costs one fma; what is left to save is the way from code to float. AVX-512 takes one
+// instruction, twice per shift of the word: vpermps looks at the lowest 4 bits of an index only, and
+// finds the number there; and of bits 16 .. 19 behind the exponent of 128, vpternlogd makes
+// 136 + code, from which 136 + zero is taken, exactly. AVX2 shifts a code up, then down with its
+// sign, and converts.
 #pragma once
 
 #include <zeropoint/nn/nibble_format.hpp>
@@ -13,17 +13,19 @@
 namespace zeropoint::inline ZP_BASELINE {
 namespace float_panel {
 
-/// Units of four panels, then of one.
-template <void (*Four)(const nibble_job&, const std::byte* unit, float* sum),
-          void (*One)(const nibble_job&, const std::byte*, float*)>
+using unit_fn = void (*)(const nibble_job&, const std::byte* unit, float* sum);
+/// Two units of four panels at a time (null: one by one), then one, then units of one panel.
+template <unit_fn Eight, unit_fn Four, unit_fn One>
 inline void over_units(const nibble_job& j) {
-  constexpr std::size_t together = nibble_format::together;
-  const std::byte* unit = j.records;
-  std::size_t p = 0;
-  for (; p + together <= j.panels; p += together, unit += j.format->unit_bytes(together)) {
-    Four(j, unit, j.sum + p * width);
+  for (std::size_t p = 0; p < j.panels;) {
+    const std::size_t left = j.panels - p;
+    const std::size_t n = Eight != nullptr && left >= 2 * together ? 2 * together
+                          : left >= together                       ? together
+                                                                   : 1;
+    const std::byte* unit = nibble_panel_at(*j.format, j.records, j.panels, p).unit;
+    (n == 1 ? One : n == together ? Four : Eight)(j, unit, j.sum + p * width);
+    p += n;
   }
-  for (; p < j.panels; ++p, unit += j.format->unit_bytes(1)) One(j, unit, j.sum + p * width);
 }
 
 using nibble_fn = void (*)(const nibble_job&);
@@ -44,8 +46,21 @@ ZP_ALWAYS_INLINE void fetch_lines(const std::byte* from, std::size_t bytes) noex
   }
 }
 
+/// x in eights: the last of its inputs with zeros behind them, which meet the zeros behind a panel's
+/// last word. A sum that began with 0 is never -0, so that they leave its bits alone.
+struct eights {
+  const float* x;
+  std::size_t whole;  ///< inputs in full eights
+  alignas(32) float rest[nibble_format::depth] = {};
+
+  explicit eights(const nibble_job& j) noexcept
+      : x(j.x), whole(j.format->in - j.format->in % nibble_format::depth) {
+    for (std::size_t k = whole; k < j.format->in; ++k) rest[k - whole] = x[k];
+  }
+  [[nodiscard]] const float* at(std::size_t k) const noexcept { return k < whole ? x + k : rest; }
+};
+
 #if ZP_X86
-// With scales of 11 bits scale * (zero + 136) is exact and so is the weight: then one fma makes it.
 namespace avx2 {
 typedef std::uint32_t words __attribute__((vector_size(32), may_alias));
 
@@ -65,27 +80,16 @@ ZP_ALWAYS_INLINE lanes codes_at(const std::byte* from, std::uint32_t bit) {
   return _mm256_cvtepi32_ps(_mm256_srai_epi32(reinterpret_cast<__m256i>(top), 28));
 }
 
-/// acc += x * weight for input u of the words at `at`.
-template <bool Half, bool Zeros, std::size_t Panels>
+/// acc = fma(x, code - zero, acc) for input u of the words at `at`.
+template <bool Zeros, std::size_t Halves>
 ZP_TARGET("avx2,fma,f16c")
-ZP_ALWAYS_INLINE
-    void add_nibbles(const std::byte* at, std::size_t u, float x, const lanes (&scale)[Panels][2],
-                     const lanes (&zero)[Panels][2], lanes (&acc)[Panels][2]) {
-#pragma GCC unroll 4
-  for (std::size_t p = 0; p < Panels; ++p) {
-#pragma GCC unroll 2
-    for (std::size_t h = 0; h < 2; ++h) {
-      lanes weight = codes_at(at + p * nibble_format::line + h * sizeof(words), nibble_bit(u));
-      if constexpr (Zeros && Half) {
-        weight = _mm256_fmadd_ps(weight, scale[p][h], zero[p][h]);
-      } else {
-        if constexpr (Zeros) weight -= zero[p][h];
-        weight *= scale[p][h];
-      }
-      lanes product = weight * x;
-      ZP_ROUNDED(product);
-      acc[p][h] += product;
-    }
+ZP_ALWAYS_INLINE void add_nibbles(const std::byte* at, std::size_t u, float x, const lanes* zero,
+                                  lanes (&acc)[Halves]) {
+#pragma GCC unroll 8
+  for (std::size_t h = 0; h < Halves; ++h) {
+    lanes code = codes_at(at + h * sizeof(words), nibble_bit(u));
+    if constexpr (Zeros) code -= zero[h];
+    acc[h] = _mm256_fmadd_ps(_mm256_set1_ps(x), code, acc[h]);
   }
 }
 
@@ -93,50 +97,52 @@ template <bool Half, bool Zeros, std::size_t Panels>
 ZP_TARGET("avx2,fma,f16c")
 inline void nibble_unit(const nibble_job& j, const std::byte* at, float* sum) {
   const nibble_format& f = *j.format;
-  const std::size_t head = f.head_bytes(Panels);
+  const eights x(j);
+  const std::size_t head_bytes = f.head_bytes(Panels);
   constexpr std::size_t one = 8 * (Half ? sizeof(float16) : sizeof(float));
-  lanes total[Panels][2] = {}, acc[Panels][2] = {}, scale[Panels][2] = {}, zero[Panels][2] = {};
-  for (std::size_t k = 0, group_end = 0, block_end = j.block_depth; k < f.in;) {
+  const std::byte* head = at;
+  auto* out = reinterpret_cast<lanes*>(sum);
+  for (std::size_t p = 0; p < 2 * Panels; ++p) out[p] = lanes{};
+  for (std::size_t k = 0, group_end = 0; k < f.in;) {
     if (k == group_end) {
-      fetch_lines(at, head);
-#pragma GCC unroll 8
-      for (std::size_t p = 0; p < 2 * Panels; ++p) {
-        lanes& z = zero[p / 2][p % 2];
-        scale[p / 2][p % 2] = scales_at<Half>(at + p * one);
-        if constexpr (Zeros) z = zeros_at(at + 2 * Panels * one + p * 8);
-        if constexpr (Zeros && Half) z = -(scale[p / 2][p % 2] * z);
-      }
-      at += head;
+      fetch_lines(at, head_bytes);
+      head = at;
+      at += head_bytes;
       group_end += f.group_size;
     }
-    const std::size_t end = smaller(f.in, smaller(group_end, block_end));
-    for (; k + 8 <= end; k += 8, at += nibble_format::line * Panels) {
+    lanes acc[2 * Panels] = {}, zeros[2 * Panels];
+    if constexpr (Zeros) {
+#pragma GCC unroll 8
+      for (std::size_t p = 0; p < 2 * Panels; ++p) {
+        zeros[p] = zeros_at(head + 2 * Panels * one + p * 8);
+      }
+    }
+    const lanes* zero = zeros;
+    __asm__("" : "+r"(zero)::"memory");  // they stay there: there are 16 registers
+    const std::size_t end = segment_end(k, f.in, f.group_size);
+    for (; k < end; k += 8, at += nibble_format::line * Panels) {
+      const float* values = x.at(k);
+      __asm__("" : "+r"(values));  // one pointer: Clang would choose between two for every input
       fetch_lines(at, nibble_format::line * Panels);
 #pragma GCC unroll 8
       for (std::size_t u = 0; u < 8; ++u) {
-        add_nibbles<Half, Zeros>(at, u, j.x[k + u], scale, zero, acc);
-        __asm__ volatile("" ::: "memory");  // load the words again: there are 16 registers
+        add_nibbles<Zeros>(at, u, values[u], zero, acc);
+        // Sums first, then the words again: else both compilers begin several inputs, and spill.
+#pragma GCC unroll 8
+        for (std::size_t p = 0; p < 2 * Panels; ++p) {
+          __asm__ volatile("" : "+x"(acc[p])::"memory");
+        }
       }
     }
-    for (std::size_t u = 0; k < end; ++k, ++u) {
-      add_nibbles<Half, Zeros>(at, u, j.x[k], scale, zero, acc);
-    }
-    if (k != block_end) continue;
-    block_end += j.block_depth;
 #pragma GCC unroll 8
     for (std::size_t p = 0; p < 2 * Panels; ++p) {
-      total[p / 2][p % 2] += acc[p / 2][p % 2];
-      acc[p / 2][p % 2] = lanes{};
+      out[p] = _mm256_fmadd_ps(scales_at<Half>(head + p * one), acc[p], out[p]);
     }
-  }
-#pragma GCC unroll 8
-  for (std::size_t p = 0; p < 2 * Panels; ++p) {
-    reinterpret_cast<lanes*>(sum)[p] = total[p / 2][p % 2] + acc[p / 2][p % 2];
   }
 }
 template <bool Half, bool Zeros>
 inline void nibble_units(const nibble_job& j) {
-  over_units<&nibble_unit<Half, Zeros, 4>, &nibble_unit<Half, Zeros, 1>>(j);
+  over_units<nullptr, &nibble_unit<Half, Zeros, 4>, &nibble_unit<Half, Zeros, 1>>(j);
 }
 inline void nibble_row(const nibble_job& j) {
   by_format<&nibble_units<false, false>, &nibble_units<false, true>, &nibble_units<true, false>,
@@ -175,98 +181,79 @@ ZP_TARGET("avx512f") ZP_ALWAYS_INLINE lanes odd_codes(words w) {
       reinterpret_cast<__m512i>(w), _mm512_set1_epi32(mask), _mm512_set1_epi32(flip), and_xor));
 }
 
-/// Scales of a group and what to take from its even and odd codes, or where scales are float16 to
-/// add to their products.
-template <bool Half, bool Zeros, std::size_t Panels>
+/// acc = fma(x, code - zero, acc) for inputs 2i and 2i + 1 of the words at `at`: those of Panels
+/// panels, and of as many of each further unit. odd is zero + odd_bias, or the same for all.
+template <bool Zeros, std::size_t Panels, std::size_t All>
 ZP_TARGET("avx512f")
-ZP_ALWAYS_INLINE void load_group(const std::byte* head, lanes (&scale)[Panels],
-                                 lanes (&even)[Panels], lanes (&odd)[Panels]) {
-  constexpr std::size_t one = width * (Half ? sizeof(float16) : sizeof(float));
-#pragma GCC unroll 4
-  for (std::size_t p = 0; p < Panels; ++p) {
-    scale[p] = scales_at<Half>(head + p * one);
-    even[p] = Zeros ? zeros_at(head + Panels * one + p * width) : lanes{};
-    odd[p] = even[p] + odd_bias;
-    if constexpr (!Half) continue;
-    even[p] = -(scale[p] * even[p]);
-    odd[p] = -(scale[p] * odd[p]);
+ZP_ALWAYS_INLINE
+    void add_pair(const std::byte* at, std::size_t unit, std::size_t i, const float* x,
+                  const lanes (&even)[All], const lanes (&odd)[All], lanes (&acc)[All]) {
+  const lanes table = digits();
+#pragma GCC unroll 8
+  for (std::size_t p = 0; p < All; ++p) {
+    const std::byte* from = at + p / Panels * unit + p % Panels * sizeof(words);
+    const words w = *reinterpret_cast<const words*>(from) >> static_cast<std::uint32_t>(4 * i);
+    lanes code = even_codes(w, table);
+    if constexpr (Zeros) code -= even[p];
+    acc[p] = _mm512_fmadd_ps(_mm512_set1_ps(x[0]), code, acc[p]);
+    code = odd_codes(w) - odd[Zeros ? p : 0];
+    acc[p] = _mm512_fmadd_ps(_mm512_set1_ps(x[1]), code, acc[p]);
   }
-}
-/// acc += x * weight.
-template <bool Half, bool Offset>
-ZP_TARGET("avx512f")
-ZP_ALWAYS_INLINE void add_nibbles(lanes code, lanes scale, lanes offset, float x, lanes& acc) {
-  lanes weight;
-  if constexpr (Half && Offset) {
-    weight = _mm512_fmadd_ps(code, scale, offset);
-  } else {
-    if constexpr (Offset) code -= offset;
-    weight = scale * code;
-  }
-  lanes product = weight * x;
-  ZP_ROUNDED(product);
-  acc += product;
 }
 
-template <bool Half, bool Zeros, std::size_t Panels>
+/// Units units of Panels panels side by side: eight chains of sums, where four would wait for
+/// each other's fma.
+template <bool Half, bool Zeros, std::size_t Panels, std::size_t Units>
 ZP_TARGET("avx512f")
 inline void nibble_unit(const nibble_job& j, const std::byte* at, float* sum) {
   const nibble_format& f = *j.format;
-  const std::size_t head = f.head_bytes(Panels);
-  const lanes table = digits();
-  lanes total[Panels] = {}, acc[Panels] = {}, scale[Panels] = {}, even[Panels] = {},
-        odd[Panels] = {};
-  for (std::size_t k = 0, group_end = 0, block_end = j.block_depth; k < f.in;) {
+  const eights x(j);
+  const std::size_t head_bytes = f.head_bytes(Panels), unit = f.unit_bytes(Panels);
+  constexpr std::size_t all = Panels * Units, step = Panels * sizeof(words);
+  constexpr std::size_t one = width * (Half ? sizeof(float16) : sizeof(float));
+  const std::byte *head = at, *const last = at + unit - nibbles_ahead;
+  auto* out = reinterpret_cast<lanes*>(sum);
+  for (std::size_t p = 0; p < all; ++p) out[p] = lanes{};
+  for (std::size_t k = 0, group_end = 0; k < f.in;) {
     if (k == group_end) {
-      fetch_lines(at, head);
-      load_group<Half, Zeros>(at, scale, even, odd);
-      at += head;
+      for (std::size_t u = 0; u < Units; ++u) fetch_lines(at + u * unit, head_bytes);
+      head = at;
+      at += head_bytes;
       group_end += f.group_size;
     }
-    const std::size_t end = smaller(f.in, smaller(group_end, block_end));
-    while (k < end) {
-      fetch_lines(at, sizeof(words) * Panels);
-      words w[Panels];
-#pragma GCC unroll 4
-      for (std::size_t p = 0; p < Panels; ++p) w[p] = reinterpret_cast<const words*>(at)[p];
-      at += sizeof(words) * Panels;
-      const std::size_t stop = smaller(end, k + nibble_format::depth), pairs = stop - stop % 2;
-      // Two inputs a turn: unrolled, GCC 12 begins all eight at once and spills their registers.
-#pragma GCC unroll 1
-      for (; k < pairs; k += 2) {
-#pragma GCC unroll 4
-        for (std::size_t p = 0; p < Panels; ++p) {
-          add_nibbles<Half, Zeros>(even_codes(w[p], table), scale[p], even[p], j.x[k], acc[p]);
-        }
-#pragma GCC unroll 4
-        for (std::size_t p = 0; p < Panels; ++p) {
-          add_nibbles<Half, true>(odd_codes(w[p]), scale[p], odd[p], j.x[k + 1], acc[p]);
-          w[p] >>= 4;
-        }
-      }
-      if (k == stop) continue;
-#pragma GCC unroll 4
-      for (std::size_t p = 0; p < Panels; ++p) {  // the last of an odd number of inputs
-        add_nibbles<Half, Zeros>(even_codes(w[p], table), scale[p], even[p], j.x[k], acc[p]);
-      }
-      ++k;
+    lanes acc[all] = {}, even[all] = {}, odd[all];
+#pragma GCC unroll 8
+    for (std::size_t p = 0; p < all; ++p) {
+      const std::byte* zeros = head + p / Panels * unit + Panels * one;
+      if constexpr (Zeros) even[p] = zeros_at(zeros + p % Panels * width);
+      odd[p] = even[p] + odd_bias;
     }
-    if (k != block_end) continue;
-    block_end += j.block_depth;
+    const std::size_t end = segment_end(k, f.in, f.group_size);
+    for (; k < end; k += 8, at += step) {
+      const float* values = x.at(k);
+      __asm__("" : "+r"(values));  // one pointer: Clang would choose between two for every input
+      const std::byte* next = at < last ? at : at + (Units - 1) * unit;
+#pragma GCC unroll 2
+      for (std::size_t u = 0; u < Units; ++u) fetch_lines(next + u * unit, step);
 #pragma GCC unroll 4
-    for (std::size_t p = 0; p < Panels; ++p) {
-      total[p] += acc[p];
-      acc[p] = lanes{};
+      for (std::size_t i = 0; i < 4; ++i) {
+        add_pair<Zeros, Panels>(at, unit, i, values + 2 * i, even, odd, acc);
+        // Sums first, then the words again: else both compilers begin several pairs, and spill.
+#pragma GCC unroll 8
+        for (std::size_t p = 0; p < all; ++p) __asm__ volatile("" : "+v"(acc[p])::"memory");
+      }
     }
-  }
-#pragma GCC unroll 4
-  for (std::size_t p = 0; p < Panels; ++p) {
-    reinterpret_cast<lanes*>(sum)[p] = total[p] + acc[p];
+#pragma GCC unroll 8
+    for (std::size_t p = 0; p < all; ++p) {
+      const lanes scale = scales_at<Half>(head + p / Panels * unit + p % Panels * one);
+      out[p] = _mm512_fmadd_ps(scale, acc[p], out[p]);
+    }
   }
 }
 template <bool Half, bool Zeros>
 inline void nibble_units(const nibble_job& j) {
-  over_units<&nibble_unit<Half, Zeros, 4>, &nibble_unit<Half, Zeros, 1>>(j);
+  over_units<&nibble_unit<Half, Zeros, 4, 2>, &nibble_unit<Half, Zeros, 4, 1>,
+             &nibble_unit<Half, Zeros, 1, 1>>(j);
 }
 inline void nibble_row(const nibble_job& j) {
   by_format<&nibble_units<false, false>, &nibble_units<false, true>, &nibble_units<true, false>,

@@ -101,7 +101,7 @@ class outlier_linear : public integer_linear {
   void simulate(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
     simulate(x, simulated{y, {}}, ex);
   }
-  /// As integer_linear's, plus the float part (weight_only_linear's sums) and the final sum on both
+  /// As integer_linear's, plus the float part (chains of fmas and their sums) and the final sum on both
   /// sides.
   [[nodiscard]] double rounding_units() const noexcept {
     const std::size_t blocks = (in() + depth - 1) / depth;
@@ -121,7 +121,7 @@ class outlier_linear : public integer_linear {
   }
 
  private:
-  static constexpr std::size_t width = float_panel::width, depth = 128;
+  static constexpr std::size_t width = float_panel::width, depth = float_panel::block_depth;
 
   /// x in two: the outlier columns gathered, the others with zeros in their place.
   struct split {
@@ -185,14 +185,15 @@ class outlier_linear : public integer_linear {
     detail::scratch memory(x.rows() * width * sizeof(float));
     float* const sum = memory.as<float>();
     std::fill_n(sum, x.rows() * width, 0.0f);
-    alignas(64) float w[depth * width];
+    alignas(64) float w[depth * width], ones[width];
+    std::fill_n(ones, width, 1.0f);
     for (std::size_t first = 0; first < x.cols(); first += depth) {
       const std::size_t count = std::min(depth, x.cols() - first);
       for (std::size_t c = 0; c < count; ++c) {
         const std::size_t k = parts.columns[first + c];
         std::copy_n(floats_.data() + (p * in() + k) * width, width, w + c * width);
       }
-      panel_->multiply(count, x.rows(), x.data() + first, x.stride(), w, sum);
+      panel_->multiply({count, x.rows(), 1, x.data() + first, x.stride(), w, ones, sum});
     }
     const std::size_t column = p * width, count = std::min(width, out() - column);
     for (std::size_t i = 0; i < y.rows(); ++i) {

@@ -1,19 +1,21 @@
 // W8: int8 weights (or 2 to 7 bits, up to 4 of them two to a byte), float activations. The weights
-// stay integers in memory; 128 x 16 of them at a time become floats in the first-level cache, where
+// stay integers in memory; 128 x 64 of them at a time become floats in the first-level cache, where
 // all rows of x use them, and those of a single row never leave registers:
 //
-//   w'(j, k) = scale * (code(j, k) - zero_point)                      one rounding: dequantize()
-//   y(i, j)  = (block 0 + block 1 + ...) + bias[j],  a block = 128 terms x(i, k) * w'(j, k)
+//   y(i, j) = fma(scale(j, s), acc(s), ... fma(scale(j, 0), acc(0), 0)) + bias[j]
+//   acc(s)  = fma(x(i, k), code(j, k) - zero_point(j, s), acc(s)) in ascending k, from 0
 //
-// Products are rounded and added in ascending k (float_panel.hpp): the same bits from every
-// processor and number of threads, whatever the granularity.
+// over segments s of the inputs: one ends with every group and at every multiple of 128. The same
+// bits from every processor and number of threads, whatever the granularity (float_panel.hpp).
 #pragma once
 
+#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/kernels/registry.hpp>
 #include <zeropoint/nn/byte_panels.hpp>
 #include <zeropoint/nn/nibble_panels.hpp>
 #include <zeropoint/nn/simulation.hpp>
 
+#include <numeric>
 #include <variant>
 
 namespace zeropoint::inline ZP_BASELINE {
@@ -27,8 +29,8 @@ struct weight_only_options {
 
 class weight_only_linear : public linear_base {
  public:
-  /// Terms that are summed before they join the total; also rows of the expanded block.
-  static constexpr std::size_t block_depth = 128;
+  /// A segment, whose terms are summed before they join the total, ends at every multiple of it.
+  static constexpr std::size_t block_depth = float_panel::block_depth;
 
   /// w [out, in] or [in, out] by its type, bias [out] or empty. Throws `error` for a bias of another
   /// size, weights that are not finite, a kernel that does not run here.
@@ -54,14 +56,18 @@ class weight_only_linear : public linear_base {
   template <executor Executor = serial>
   void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
     require_shapes(x, y);
+    if (y.empty()) return;
     if (x.rows() <= panel_->rows_alone && in() > 0) {
       return multiply_rows(x, y, ex);
     }
     const std::size_t blocks = (x.rows() + rows_per_task - 1) / rows_per_task;
-    ex(blocks * panels(), [&](std::size_t task) {
-      const std::size_t first = task / panels() * rows_per_task;
-      const std::size_t count = std::min(rows_per_task, x.rows() - first);
-      multiply_panel(task % panels(), x.rows_from(first, count), y.rows_from(first, count));
+    const std::size_t height = (x.rows() + blocks * tallest - 1) / (blocks * tallest) * tallest;
+    const std::size_t parts = (panels() + together - 1) / together;
+    ex(blocks * parts, [&](std::size_t task) {
+      const std::size_t i = task / parts * height, rows = std::min(height, x.rows() - i);
+      const std::size_t p = task % parts * together;
+      multiply_panels(p, std::min(together, panels() - p), x.rows_from(i, rows),
+                      y.rows_from(i, rows));
     });
   }
 
@@ -77,11 +83,16 @@ class weight_only_linear : public linear_base {
   void simulate(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
     simulate(x, simulated{y, {}}, ex);
   }
-  /// |layer - twin| <= rounding_units() * 2^-24 * magnitude: a product and block_depth - 1 sums
-  /// round in a block, then the sums of blocks, the bias, and once the twin.
+  /// |layer - twin| <= rounding_units() * 2^-24 * magnitude. A segment's fmas round its sum once per
+  /// input, by at most 2^-24 of its share of the magnitude each; the shares add up, so the longest
+  /// segment counts. Then every segment rounds the total, the bias does, and the twin twice: its
+  /// weights, scale * (code - zero_point), and its result.
   [[nodiscard]] double rounding_units() const noexcept {
-    const std::size_t blocks = (in() + block_depth - 1) / block_depth;
-    return static_cast<double>(std::min(in(), block_depth) + blocks + 1);
+    const std::size_t n = std::max<std::size_t>(in(), 1), group = std::min(group_size(), n);
+    const auto ends = [n](std::size_t every) { return (n + every - 1) / every; };
+    const std::size_t segments =
+        ends(group) + ends(block_depth) - ends(std::lcm(group, block_depth));
+    return static_cast<double>(std::min(group, block_depth) + segments + 3);
   }
 
   /// Code and params of weight (j, k) of [out, in], out of the form that the layer keeps them in.
@@ -103,11 +114,17 @@ class weight_only_linear : public linear_base {
   [[nodiscard]] const kernels::kernel& kernel() const noexcept { return *kernel_; }
 
  private:
-  static constexpr std::size_t width = float_panel::width, rows_per_task = 256;
-  static constexpr std::size_t panels_per_task = 16;
+  static constexpr std::size_t width = float_panel::width;
+  /// Of one row, and of several: expanded, `together` panels take 32 of 48 KB of first-level cache.
+  static constexpr std::size_t panels_per_task = 16, together = float_panel::together;
+  /// Expanding takes a twentieth of the time of 192 rows. Sums with 4 panels are 96 KB.
+  static constexpr std::size_t rows_per_task = 384, tallest = float_panel::tallest;
   using store = std::variant<byte_panels, nibble_panels>;
 
   [[nodiscard]] std::size_t panels() const noexcept { return (out() + width - 1) / width; }
+  [[nodiscard]] std::size_t group_size() const noexcept {
+    return std::visit([](const auto& s) { return s.group_size(); }, store_);
+  }
 
   /// All inputs of output j.
   void expand_row(std::size_t j, std::span<float> w) const noexcept {
@@ -125,36 +142,42 @@ class weight_only_linear : public linear_base {
       alignas(64) float sum[panels_per_task * width];
       for (std::size_t i = 0; i < x.rows(); ++i) {
         std::visit(
-            [&](const auto& s) {
-              s.multiply_row(*panel_, x.row(i).data(), block_depth, first, count, sum);
-            },
+            [&](const auto& s) { s.multiply_row(*panel_, x.row(i).data(), first, count, sum); },
             store_);
-        for (std::size_t p = 0; p < count; ++p)
-          finish(first + p, sum + p * width, y.rows_from(i, 1));
+        finish(first, count, sum, y.rows_from(i, 1));
       }
     });
   }
-  /// Sums [rows of y][width] of panel p plus the bias, to their places in y.
-  void finish(std::size_t p, const float* sum, matrix_view<float> y) const {
-    const std::size_t column = p * width, count = std::min(width, out() - column);
-    float b[width] = {};
-    for (std::size_t j = 0; j < count; ++j) b[j] = bias_at(column + j);
+  /// Several rows, all of them over `count` panels expanded by segments.
+  void multiply_panels(std::size_t first, std::size_t count, matrix_view<const float> x,
+                       matrix_view<float> y) const {
+    alignas(64) float w[together * block_depth * width], scale[together * width];
+    detail::row_scratch memory(x.rows() * count * width * sizeof(float));
+    float* const sum = memory.as<float>();
+    std::fill_n(sum, x.rows() * count * width, 0.0f);
+    for (std::size_t k = 0; k < in();) {
+      const std::size_t depth = float_panel::segment_end(k, in(), group_size()) - k;
+      for (std::size_t p = 0; p < count; ++p) {
+        float* to = w + p * depth * width;
+        std::visit(
+            [&](const auto& s) { s.expand(*panel_, first + p, k, depth, to, scale + p * width); },
+            store_);
+      }
+      panel_->multiply({depth, x.rows(), count, x.data() + k, x.stride(), w, scale, sum});
+      k += depth;
+    }
+    finish(first, count, sum, y);
+  }
+  /// Sums [rows of y][count][width] of panels first .. first + count plus the bias, to their places.
+  void finish(std::size_t first, std::size_t count, const float* sum, matrix_view<float> y) const {
+    const std::size_t column = first * width, stride = count * width;
+    const std::size_t columns = std::min(stride, out() - column);
+    float b[panels_per_task * width] = {};
+    for (std::size_t j = 0; j < columns; ++j) b[j] = bias_at(column + j);
     for (std::size_t i = 0; i < y.rows(); ++i) {
       float* to = y.data() + i * y.stride() + column;
-      for (std::size_t j = 0; j < count; ++j) to[j] = sum[i * width + j] + b[j];
+      for (std::size_t j = 0; j < columns; ++j) to[j] = sum[i * stride + j] + b[j];
     }
-  }
-
-  void multiply_panel(std::size_t p, matrix_view<const float> x, matrix_view<float> y) const {
-    alignas(64) float w[block_depth * width];
-    alignas(64) float sum[rows_per_task * width];
-    std::fill_n(sum, x.rows() * width, 0.0f);
-    for (std::size_t first = 0; first < in(); first += block_depth) {
-      const std::size_t depth = std::min(block_depth, in() - first);
-      std::visit([&](const auto& s) { s.expand(*panel_, p, first, depth, w); }, store_);
-      panel_->multiply(depth, x.rows(), x.data() + first, x.stride(), w, sum);
-    }
-    finish(p, sum, y);
   }
 
   const kernels::kernel* kernel_;
