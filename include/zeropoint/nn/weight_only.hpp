@@ -10,6 +10,7 @@
 #pragma once
 
 #include <zeropoint/base/scratch.hpp>
+#include <zeropoint/gemm/rows.hpp>
 #include <zeropoint/kernels/registry.hpp>
 #include <zeropoint/nn/byte_panels.hpp>
 #include <zeropoint/nn/nibble_panels.hpp>
@@ -52,7 +53,8 @@ class weight_only_linear : public linear_base {
                "\" needs instructions this processor lacks");
   }
 
-  /// y [m, out] = x [m, in] * w'^T + bias. NaN and infinities in x propagate as IEEE says.
+  /// y [m, out] = x [m, in] * w'^T + bias. NaN and infinities in x propagate as IEEE says. A segment is
+  /// summed in codes: finite while its |x * (code - zero_point)| add up to less than 3.4e38.
   template <executor Executor = serial>
   void operator()(matrix_view<const float> x, matrix_view<float> y, const Executor& ex = {}) const {
     require_shapes(x, y);
@@ -133,12 +135,12 @@ class weight_only_linear : public linear_base {
   }
 
   /// Few rows, in tasks of panels_per_task panels: they stay in the second-level cache for the next
-  /// row.
+  /// row. Several threads each take a run of smaller ones.
   template <class Executor>
   void multiply_rows(matrix_view<const float> x, matrix_view<float> y, const Executor& ex) const {
-    ex((panels() + panels_per_task - 1) / panels_per_task, [&](std::size_t task) {
-      const std::size_t first = task * panels_per_task;
-      const std::size_t count = std::min(panels_per_task, panels() - first);
+    const std::size_t step = ex.concurrency() == 1 ? panels_per_task : panels_per_task / 2;
+    const auto some_panels = [&](std::size_t task) {
+      const std::size_t first = task * step, count = std::min(step, panels() - first);
       alignas(64) float sum[panels_per_task * width];
       for (std::size_t i = 0; i < x.rows(); ++i) {
         std::visit(
@@ -146,7 +148,9 @@ class weight_only_linear : public linear_base {
             store_);
         finish(first, count, sum, y.rows_from(i, 1));
       }
-    });
+    };
+    const std::size_t tasks = (panels() + step - 1) / step;
+    ex.concurrency() == 1 ? ex(tasks, some_panels) : detail::over_runs(ex, tasks, some_panels);
   }
   /// Several rows, all of them over `count` panels expanded by segments.
   void multiply_panels(std::size_t first, std::size_t count, matrix_view<const float> x,
