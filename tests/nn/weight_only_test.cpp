@@ -4,6 +4,8 @@
 
 #include <zeropoint/nn/weight_only.hpp>
 
+#include "support/memory.hpp"
+
 using test::matrix;
 namespace zp = zeropoint;
 
@@ -109,6 +111,42 @@ TEST_CASE("weight_only_linear: codes of 2 to 4 bits in groups, scales of float a
           }
         }
       }
+    }
+  }
+}
+
+TEST_CASE("weight_only_linear: tasks allocate nothing, however many rows") {
+  if (test::allocator_keeps_memory) return;
+  const auto seed = test::seed(39);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  const matrix w = test::normal_matrix(g, 130, 96);
+  for (const zp::scheme& s : {zp::symmetric, zp::symmetric.with_bits(4)}) {
+    zp::weight_only_options o;
+    o.weights = s;
+    const zp::weight_only_linear layer(zp::linear_weight{w.view()}, {}, o);
+    for (const std::size_t rows : {1u, 3u, 128u, 129u, 192u, 193u, 500u}) {
+      const matrix x = test::normal_matrix(g, rows, 96);
+      matrix y(rows, 130);
+      const std::size_t before = test::allocations();
+      layer(x.view(), y.view());
+      CAPTURE(rows);
+      REQUIRE(test::allocations() == before);
+    }
+  }
+}
+
+TEST_CASE("weight_only_linear: threads share few rows and few outputs") {
+  const auto seed = test::seed(40);
+  INFO(test::seed_text(seed));
+  test::generator g(seed);
+  for (const auto& [rows, out] : {std::pair{384u, 64u}, {128u, 768u}, {13u, 7u}, {5u, 16u}}) {
+    const matrix w = test::normal_matrix(g, out, 40), x = test::normal_matrix(g, rows, 40);
+    const zp::weight_only_linear layer(zp::linear_weight{w.view()});
+    const matrix y = test::apply(layer, x);
+    for (const std::size_t threads : {2u, 3u, 16u, 64u}) {
+      CAPTURE(rows, out, threads);
+      REQUIRE(test::same_bits(test::apply(layer, x, test::threads{threads}), y));
     }
   }
 }

@@ -42,7 +42,8 @@ struct float_kernels {
   void (*pack_nt)(std::size_t n, std::size_t k, const float* b, std::size_t ldb, float* panels);
   void (*pack_nn)(std::size_t n, std::size_t k, const float* b, std::size_t ldb, float* panels);
   /// Row i of mixed [rows, d] = softmax(q k^T * scale) v over the first tokens - rows + i + 1 keys and
-  /// values, with the bits of the products above and causal_softmax() for this row alone. Keys are
+  /// values, with the bits of the products above and causal_softmax() for this row alone as long as
+  /// values are finite (rows go by tiles: 0 times a later value joins a sum, and may turn -0 to 0). Keys are
   /// pack_nt(tokens, d, ...), values pack_nn(d, tokens, ...); scratch has attention_scratch(tokens)
   /// floats and starts with a cache line.
   void (*causal_attention)(std::size_t rows, std::size_t d, std::size_t tokens, float scale,

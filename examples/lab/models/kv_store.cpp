@@ -76,7 +76,7 @@ void key_value_store::make_scratch(std::size_t threads, std::size_t queries) {
 }
 
 std::size_t key_value_store::widened(std::size_t tokens) const noexcept {
-  return kind_ == attention_kind::int8_cache ? 2 * config_.head_width * tokens : 0;
+  return kind_ == attention_kind::int8_cache ? (2 * config_.head_width * tokens + 15) / 16 * 16 : 0;
 }
 
 void key_value_store::attend_group(std::size_t block, std::size_t g, matrix_view<float> qkv,

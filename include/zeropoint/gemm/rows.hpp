@@ -71,6 +71,7 @@ void in_parts(const Executor& ex, std::size_t count, std::size_t bytes, std::siz
 /// one row: two threads took 1.08 times as long as one by panels, 0.63 by runs (Zen 5, from memory).
 template <class Executor, class F>
 void over_runs(const Executor& ex, std::size_t panels, F&& f) {
+  ZP_ASSERT(panels > 0 && ex.concurrency() > 0);
   const std::size_t threads = ex.concurrency(), length = panels * 3 / (4 * threads);
   const std::size_t longs = length == 0 ? 0 : threads, done = longs * length, rest = panels - done;
   const std::size_t little = (rest + threads - 1) / threads;

@@ -213,10 +213,9 @@ ZP_ALWAYS_INLINE void quantize_with(const kernels::row_loops& fast, const float*
                                     const quantizer<Rounding>& q, T* codes, bool,
                                     statistics_accumulator& into) noexcept {
   const params& p = q.parameters();
-  constexpr std::size_t piece = 2048;
   no_accumulator nobody;
-  for (std::size_t i = 0; i < n; i += piece) {
-    const std::size_t count = std::min(piece, n - i);
+  for (std::size_t i = 0, count; i < n; i += count) {
+    count = std::min<std::size_t>(2048, n - i);
     quantize_with(fast, x + i, count, q, codes + i, false, nobody);
     fast.damage({.x = x + i,
                  .n = count,

@@ -4,8 +4,9 @@
 //
 //   sum[j] = fma(scale(j, s), acc_s, ...)     acc_s = fma(x(k), code(j, k) - zero(j, s), acc_s) from 0
 //
-// A chain in ascending k waits four cycles for every fma, so a row goes over several panels at
-// once, and fetches each of them 4 KB ahead: without that it waits for memory half of the time (Zen 5).
+// A chain in ascending k waits four cycles for every fma, so a row goes over a unit of several panels
+// at once, one stream that it fetches 8 KB ahead: without that it waits for memory half of the time
+// (Zen 5).
 #pragma once
 
 #include <zeropoint/base/cpu.hpp>

@@ -9,7 +9,6 @@
 // bits from every processor and number of threads, whatever the granularity (float_panel.hpp).
 #pragma once
 
-#include <zeropoint/base/scratch.hpp>
 #include <zeropoint/gemm/rows.hpp>
 #include <zeropoint/kernels/registry.hpp>
 #include <zeropoint/nn/byte_panels.hpp>
@@ -62,13 +61,12 @@ class weight_only_linear : public linear_base {
     if (x.rows() <= panel_->rows_alone && in() > 0) {
       return multiply_rows(x, y, ex);
     }
-    const std::size_t blocks = (x.rows() + rows_per_task - 1) / rows_per_task;
-    const std::size_t height = (x.rows() + blocks * tallest - 1) / (blocks * tallest) * tallest;
-    const std::size_t parts = (panels() + together - 1) / together;
-    ex(blocks * parts, [&](std::size_t task) {
-      const std::size_t i = task / parts * height, rows = std::min(height, x.rows() - i);
-      const std::size_t p = task % parts * together;
-      multiply_panels(p, std::min(together, panels() - p), x.rows_from(i, rows),
+    const task_shape shape = tasks_for(x.rows(), ex.concurrency());
+    const std::size_t parts = (panels() + shape.panels - 1) / shape.panels;
+    ex((x.rows() + shape.rows - 1) / shape.rows * parts, [&](std::size_t task) {
+      const std::size_t i = task / parts * shape.rows, rows = std::min(shape.rows, x.rows() - i);
+      const std::size_t p = task % parts * shape.panels;
+      multiply_panels(p, std::min(shape.panels, panels() - p), x.rows_from(i, rows),
                       y.rows_from(i, rows));
     });
   }
@@ -119,13 +117,26 @@ class weight_only_linear : public linear_base {
   static constexpr std::size_t width = float_panel::width;
   /// Of one row, and of several: expanded, `together` panels take 32 of 48 KB of first-level cache.
   static constexpr std::size_t panels_per_task = 16, together = float_panel::together;
-  /// Expanding takes a twentieth of the time of 192 rows. Sums with 4 panels are 96 KB.
-  static constexpr std::size_t rows_per_task = 384, tallest = float_panel::tallest;
+  /// Expanding takes a twentieth of the time of 192 rows, whose sums with 4 panels are 48 KB.
+  static constexpr std::size_t rows_per_task = 192, tallest = float_panel::tallest;
   using store = std::variant<byte_panels, nibble_panels>;
 
   [[nodiscard]] std::size_t panels() const noexcept { return (out() + width - 1) / width; }
   [[nodiscard]] std::size_t group_size() const noexcept {
     return std::visit([](const auto& s) { return s.group_size(); }, store_);
+  }
+
+  struct task_shape {
+    std::size_t rows, panels;
+  };
+  /// Whole tiles of rows, of about equal height; smaller pieces where they are too few for the threads.
+  [[nodiscard]] task_shape tasks_for(std::size_t m, std::size_t threads) const noexcept {
+    const auto ceil = [](std::size_t n, std::size_t of) { return (n + of - 1) / of; };
+    const std::size_t tiles = ceil(m, tallest), wanted = threads == 1 ? 1 : 2 * threads;
+    std::size_t blocks = ceil(m, rows_per_task), count = together;
+    while (count > 1 && blocks * ceil(panels(), count) < wanted) count /= 2;
+    blocks = std::clamp(ceil(wanted, ceil(panels(), count)), blocks, tiles);
+    return {ceil(tiles, blocks) * tallest, count};
   }
 
   /// All inputs of output j.
@@ -156,8 +167,7 @@ class weight_only_linear : public linear_base {
   void multiply_panels(std::size_t first, std::size_t count, matrix_view<const float> x,
                        matrix_view<float> y) const {
     alignas(64) float w[together * block_depth * width], scale[together * width];
-    detail::row_scratch memory(x.rows() * count * width * sizeof(float));
-    float* const sum = memory.as<float>();
+    alignas(64) float sum[rows_per_task * together * width];
     std::fill_n(sum, x.rows() * count * width, 0.0f);
     for (std::size_t k = 0; k < in();) {
       const std::size_t depth = float_panel::segment_end(k, in(), group_size()) - k;
