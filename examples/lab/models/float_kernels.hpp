@@ -43,9 +43,9 @@ struct float_kernels {
   void (*pack_nn)(std::size_t n, std::size_t k, const float* b, std::size_t ldb, float* panels);
   /// Row i of mixed [rows, d] = softmax(q k^T * scale) v over the first tokens - rows + i + 1 keys and
   /// values, with the bits of the products above and causal_softmax() for this row alone as long as
-  /// values are finite (rows go by tiles: 0 times a later value joins a sum, and may turn -0 to 0). Keys are
-  /// pack_nt(tokens, d, ...), values pack_nn(d, tokens, ...); scratch has attention_scratch(tokens)
-  /// floats and starts with a cache line.
+  /// values are finite (rows go by tiles: 0 times a later value joins a sum, and may turn -0 to 0).
+  /// Keys are pack_nt(tokens, d, ...), values pack_nn(d, tokens, ...); scratch has
+  /// attention_scratch(tokens) floats and starts with a cache line.
   void (*causal_attention)(std::size_t rows, std::size_t d, std::size_t tokens, float scale,
                            const float* q, std::size_t ldq, const float* keys, const float* values,
                            float* scratch, float* mixed, std::size_t ldm);

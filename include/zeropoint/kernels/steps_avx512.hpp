@@ -30,8 +30,8 @@ ZP_ISA ZP_ALWAYS_INLINE __m512i magnitude(__m512 x) {
   return _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff));
 }
 
-/// 64 int16 steps; exact_steps and fast_steps leave them in the order of vpackssdw, which
-/// code_bytes::of undoes.
+/// 64 int16 steps. Out of exact_steps and of the fast product (quantize_avx512.hpp) they come in the
+/// order of vpackssdw, which code_bytes::of undoes.
 struct packed_steps {
   __m512i low, high;
 };

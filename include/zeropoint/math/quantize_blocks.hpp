@@ -93,9 +93,7 @@ void fit_and_quantize_together(const kernels::row_loops& fast, matrix_view<const
   value_range range;
   kernels::quantize_job jobs[2];
   for (std::size_t b = begin; b < end + 2; ++b) {
-    if (b >= begin + 2) {
-      fast.quantize(jobs[b % 2]);
-    }
+    if (b >= begin + 2) fast.quantize(jobs[b % 2]);
     if (b > begin && b <= end) {
       const params p = fit(range, table.kind);
       table.set(b - 1, p);

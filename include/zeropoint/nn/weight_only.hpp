@@ -62,8 +62,8 @@ class weight_only_linear : public linear_base {
       return multiply_rows(x, y, ex);
     }
     const task_shape shape = tasks_for(x.rows(), ex.concurrency());
-    const std::size_t parts = (panels() + shape.panels - 1) / shape.panels;
-    ex((x.rows() + shape.rows - 1) / shape.rows * parts, [&](std::size_t task) {
+    const std::size_t parts = detail::ceil_div(panels(), shape.panels);
+    ex(detail::ceil_div(x.rows(), shape.rows) * parts, [&](std::size_t task) {
       const std::size_t i = task / parts * shape.rows, rows = std::min(shape.rows, x.rows() - i);
       const std::size_t p = task % parts * shape.panels;
       multiply_panels(p, std::min(shape.panels, panels() - p), x.rows_from(i, rows),
@@ -89,9 +89,8 @@ class weight_only_linear : public linear_base {
   /// weights, scale * (code - zero_point), and its result.
   [[nodiscard]] double rounding_units() const noexcept {
     const std::size_t n = std::max<std::size_t>(in(), 1), group = std::min(group_size(), n);
-    const auto ends = [n](std::size_t every) { return (n + every - 1) / every; };
-    const std::size_t segments =
-        ends(group) + ends(block_depth) - ends(std::lcm(group, block_depth));
+    const std::size_t segments = detail::ceil_div(n, group) + detail::ceil_div(n, block_depth) -
+                                 detail::ceil_div(n, std::lcm(group, block_depth));
     return static_cast<double>(std::min(group, block_depth) + segments + 3);
   }
 
@@ -121,7 +120,7 @@ class weight_only_linear : public linear_base {
   static constexpr std::size_t rows_per_task = 192, tallest = float_panel::tallest;
   using store = std::variant<byte_panels, nibble_panels>;
 
-  [[nodiscard]] std::size_t panels() const noexcept { return (out() + width - 1) / width; }
+  [[nodiscard]] std::size_t panels() const noexcept { return detail::ceil_div(out(), width); }
   [[nodiscard]] std::size_t group_size() const noexcept {
     return std::visit([](const auto& s) { return s.group_size(); }, store_);
   }
@@ -131,12 +130,12 @@ class weight_only_linear : public linear_base {
   };
   /// Whole tiles of rows, of about equal height; smaller pieces where they are too few for the threads.
   [[nodiscard]] task_shape tasks_for(std::size_t m, std::size_t threads) const noexcept {
-    const auto ceil = [](std::size_t n, std::size_t of) { return (n + of - 1) / of; };
-    const std::size_t tiles = ceil(m, tallest), wanted = threads == 1 ? 1 : 2 * threads;
-    std::size_t blocks = ceil(m, rows_per_task), count = together;
-    while (count > 1 && blocks * ceil(panels(), count) < wanted) count /= 2;
-    blocks = std::clamp(ceil(wanted, ceil(panels(), count)), blocks, tiles);
-    return {ceil(tiles, blocks) * tallest, count};
+    using detail::ceil_div;
+    const std::size_t tiles = ceil_div(m, tallest), wanted = threads == 1 ? 1 : 2 * threads;
+    std::size_t blocks = ceil_div(m, rows_per_task), count = together;
+    while (count > 1 && blocks * ceil_div(panels(), count) < wanted) count /= 2;
+    blocks = std::clamp(ceil_div(wanted, ceil_div(panels(), count)), blocks, tiles);
+    return {ceil_div(tiles, blocks) * tallest, count};
   }
 
   /// All inputs of output j.
@@ -160,7 +159,7 @@ class weight_only_linear : public linear_base {
         finish(first, count, sum, y.rows_from(i, 1));
       }
     };
-    const std::size_t tasks = (panels() + step - 1) / step;
+    const std::size_t tasks = detail::ceil_div(panels(), step);
     ex.concurrency() == 1 ? ex(tasks, some_panels) : detail::over_runs(ex, tasks, some_panels);
   }
   /// Several rows, all of them over `count` panels expanded by segments.
